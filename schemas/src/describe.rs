@@ -1,0 +1,107 @@
+//! The tables as JSON, for readers in other languages; `schemas/json/` holds the checked-in copies.
+
+use arrow::datatypes::{DataType, Schema};
+use serde_json::{Value, json};
+
+use crate::record::{Kind, Layout};
+use crate::{dropped, shard};
+
+/// File name and content of every description.
+pub fn all() -> Vec<(String, Value)> {
+    let mut tables: Vec<(String, Value)> = Kind::ALL
+        .iter()
+        .map(|&kind| {
+            let layout = Layout {
+                kind,
+                words: true,
+                corpora: Vec::new(),
+            };
+            (
+                format!("record-{}.json", kind.name()),
+                table(kind.name(), &layout.schema()),
+            )
+        })
+        .collect();
+    let mut ledger = table("dropped", &dropped::schema());
+    ledger["reasons"] = dropped::Reason::ALL
+        .iter()
+        .map(|reason| (reason.name().to_string(), json!(reason.explain())))
+        .collect();
+    tables.push(("dropped.json".into(), ledger));
+    tables
+}
+
+fn table(name: &str, schema: &Schema) -> Value {
+    let columns: Vec<Value> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            json!({
+                "name": field.name(),
+                "type": type_name(field.data_type()),
+                "nullable": field.is_nullable(),
+                "meaning": meaning(field.name()),
+            })
+        })
+        .collect();
+    json!({ "table": name, "format": shard::FORMAT, "columns": columns })
+}
+
+fn type_name(kind: &DataType) -> String {
+    match kind {
+        DataType::Utf8 => "string".into(),
+        DataType::FixedSizeBinary(width) => format!("fixed_size_binary[{width}]"),
+        DataType::List(item) => format!("list<{}>", type_name(item.data_type())),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+fn meaning(column: &str) -> &'static str {
+    match column {
+        "id" => "128-bit hash of the kind and the normalised content, big endian",
+        "corpus" => "name of the corpus in the plan",
+        "split" => "train, valid or test",
+        "text" => "one sentence or passage",
+        "label" => "class of the text",
+        "anchor" => "query, question or first piece",
+        "positive" => "text that belongs to the anchor",
+        "negatives" => "texts that do not belong to the anchor",
+        "sentence1" | "sentence2" => "one side of a scored pair",
+        "score" => "similarity of the two sentences, on the corpus's own scale",
+        "document" => "64-bit hash of the document as it was read",
+        "position" => "number of the record within its document and view, from 0",
+        "topic_key" => "topic that the corpus gives: category, topic or source",
+        "group_key" => "records with one key belong together, such as answers to one question",
+        "words" => "lengths in characters of the words of all strings in column order; optional",
+        "reason" => "why it was dropped, see reasons",
+        "file" => "base name of the input file",
+        "member" => "member of an archive",
+        "offset" => "byte offset of the document in the decoded file or member",
+        "line" => "line of the document, from 1",
+        "keeper" => "id of the record that was kept instead",
+        "detail" => "the dropped text or the parser's words, shortened",
+        other => unreachable!("column {other} has no description"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// `UPDATE=1 cargo test` writes the files anew.
+    #[test]
+    fn checked_in_descriptions_are_current() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("json");
+        for (name, value) in super::all() {
+            let text = format!("{}\n", serde_json::to_string_pretty(&value).expect("JSON"));
+            let path = dir.join(&name);
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::create_dir_all(&dir).expect("directory");
+                std::fs::write(&path, &text).expect("writes");
+            }
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(
+                found, text,
+                "schemas/json/{name} is stale: run UPDATE=1 make test"
+            );
+        }
+    }
+}

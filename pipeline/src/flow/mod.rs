@@ -1,0 +1,6 @@
+//! What every stage needs while it runs: workers, progress, the stop button, the machine's limits.
+
+pub mod interrupt;
+pub mod machine;
+pub mod progress;
+pub mod workers;

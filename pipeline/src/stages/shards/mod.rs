@@ -1,0 +1,199 @@
+//! The stage `shards`: clean, deduplicated, globally shuffled Parquet from raw corpora.
+//!
+//! ```text
+//! inputs ─▶ hash ─▶ fingerprint ─▶ complete? done
+//!   │
+//!   ▼ cut      each block: read, split, filter, leak gate, id, sort by place ─▶ spill file
+//!   ▼ near     only when asked: band keys of what exact duplicates leave, grouped on disk
+//!   ▼ merge    each range of places: slices of all spill files, sort, keeper, words ─▶ shard
+//!   ▼ totals balance ─▶ report ─▶ manifest
+//! ```
+//! A record's place is a keyed hash of its id, so the order of rows follows from the seed alone.
+
+mod cut;
+mod documents;
+mod estimate;
+mod identity;
+mod merge;
+mod near;
+mod near_pass;
+mod pieces;
+mod prefetch;
+mod records;
+mod report;
+mod shard_pass;
+mod slices;
+mod sorter;
+mod spill;
+mod unit;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use juzi_schemas::dataset::{self, DatasetWriter};
+use juzi_schemas::fingerprint::Fingerprint;
+use juzi_schemas::manifest::{self, Manifest};
+use juzi_schemas::random::Order;
+use juzi_schemas::shard::FORMAT;
+
+use super::RunOptions;
+use crate::error::{Error, Result};
+use crate::flow::progress::Phase;
+use crate::inputs::{Input, hash_files};
+use crate::plan::Plan;
+use crate::text::leaks::LeakGate;
+
+pub use estimate::tree_bytes;
+pub use report::Summary;
+
+/// Name of the stage: its table, its subcommand, its directory.
+pub const NAME: &str = "shards";
+
+/// Dictionaries that the stage uses, by file name.
+pub const DICTIONARIES: [(&str, &str); 2] = [
+    (
+        "boilerplate.txt",
+        include_str!("../../../../dictionaries/boilerplate.txt"),
+    ),
+    (
+        "user_words.txt",
+        include_str!("../../../../dictionaries/user_words.txt"),
+    ),
+];
+
+/// What the dataset of a plan follows from.
+pub struct Identity {
+    /// Hash of all below.
+    pub fingerprint: Fingerprint,
+    /// The inputs with their hashes.
+    pub inputs: Vec<manifest::Input>,
+    /// The dictionaries with their hashes.
+    pub dictionaries: BTreeMap<String, Fingerprint>,
+    /// The resolved plan.
+    pub plan: serde_json::Value,
+}
+
+/// How a run ended.
+pub enum Outcome {
+    /// The dataset was there.
+    Fresh(PathBuf),
+    /// The dataset was made.
+    Made(PathBuf, Box<Summary>),
+}
+
+/// Hashes the inputs and everything else that decides the rows.
+///
+/// # Errors
+/// An input cannot be read.
+pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
+    let store = options.data.join(dataset::STORE);
+    let all: Vec<&Input> = plan.inputs.iter().chain(&plan.evaluation_inputs).collect();
+    let paths: Vec<PathBuf> = all.iter().map(|input| input.path.clone()).collect();
+    let phase = Phase::start(
+        "hash",
+        all.iter().map(|input| input.bytes).sum(),
+        options.quiet,
+    );
+    let hashes = hash_files(
+        &paths,
+        &store.join("inputs.json"),
+        options.threads,
+        &phase.counters.bytes,
+    )?;
+    drop(phase);
+    let corpora = plan
+        .inputs
+        .iter()
+        .map(|input| &plan.corpora[usize::from(input.corpus)].name);
+    let sets = plan
+        .evaluation_inputs
+        .iter()
+        .map(|input| &plan.evaluation[usize::from(input.corpus)].name);
+    let names = corpora
+        .cloned()
+        .chain(sets.map(|name| format!("evaluation/{name}")));
+    let mut inputs: Vec<manifest::Input> = all
+        .iter()
+        .zip(names)
+        .zip(hashes)
+        .map(|((input, corpus), hash)| manifest::Input {
+            corpus,
+            split: input.split.name().into(),
+            file: input.name.clone(),
+            bytes: input.bytes,
+            hash,
+        })
+        .collect();
+    inputs.sort();
+    let dictionaries: BTreeMap<String, Fingerprint> = DICTIONARIES
+        .iter()
+        .map(|(name, text)| (name.to_string(), Fingerprint::of(text.as_bytes())))
+        .collect();
+    let resolved = plan.resolved();
+    let fingerprint = Fingerprint::of_json(&(NAME, FORMAT, &resolved, &inputs, &dictionaries));
+    Ok(Identity {
+        fingerprint,
+        inputs,
+        dictionaries,
+        plan: resolved,
+    })
+}
+
+/// Makes the dataset of a plan, or finds it made, or goes on where a run was stopped.
+///
+/// # Errors
+/// Input, disk or memory; an interruption; more bad input than the plan allows.
+pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
+    let started = Instant::now();
+    let store = options.data.join(dataset::STORE);
+    std::fs::create_dir_all(&store).map_err(juzi_schemas::Error::io(&store))?;
+    let identity = identity(plan, options)?;
+    let dir = dataset::directory(&options.data, NAME, &identity.fingerprint);
+    if let Ok(manifest) = Manifest::read(&dir)
+        && manifest.fingerprint == identity.fingerprint
+    {
+        dataset::check_sizes(&dir, &manifest)?;
+        dataset::settle(&options.data, NAME, &dir, &manifest)?;
+        return Ok(Outcome::Fresh(dir));
+    }
+    let workers = estimate::workers(plan, options)?;
+    let writer = DatasetWriter::open(&options.data, NAME, &identity.fingerprint)?;
+    estimate::check_space(plan, options)?;
+    let gate = leak_gate(plan)?;
+    let cut = cut::run(plan, options, workers, &writer, gate)?;
+    cut.check_quality(plan)?;
+    let order = Order::new(plan.seed);
+    let spills = slices::Spills {
+        units: cut.units,
+        inputs: &plan.inputs,
+        corpora: plan.corpus_names(),
+        order,
+    };
+    let near = near_pass::run(plan, options, workers, &writer, &spills)?;
+    let shards = shard_pass::run(plan, options, workers, &writer, &spills, &near)?;
+    let mut summary = Summary::new(plan, cut.counts, cut.damaged, &shards, near.notes);
+    summary.check_balance()?;
+    summary.check_kept(plan)?;
+    let manifest = report::manifest(&identity, plan, &summary, &shards);
+    summary.seconds = started.elapsed().as_secs_f64();
+    let dir = writer.finish(&manifest, &summary.to_json())?;
+    Ok(Outcome::Made(dir, Box::new(summary)))
+}
+
+/// The gate against the plan's evaluation sets, if it has any.
+fn leak_gate(plan: &Plan) -> Result<Option<LeakGate>> {
+    if plan.evaluation_inputs.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = LeakGate::builder(plan.shards.leaks.clone());
+    cut::evaluation_texts(plan, |set, text| builder.add(set, text))?;
+    let gate = builder.build();
+    match gate.texts() {
+        0 => Err(Error::Plan {
+            path: plan.path.clone(),
+            message: "the files of [[evaluation]] hold no text".into(),
+        }),
+        _ => Ok(Some(gate)),
+    }
+}

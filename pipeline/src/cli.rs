@@ -1,0 +1,141 @@
+//! The command line: flags name files and places; every value that changes a result is in the plan.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use juzi_pipeline::show::Format;
+use juzi_pipeline::size::Size;
+
+/// Turn Chinese corpora into clean, deduplicated, shuffled training data
+#[derive(Debug, Parser)]
+#[command(name = "juzi", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Recognise the corpora in directories and write a plan to stdout
+    Init(Init),
+    /// Make the plan's shards, or go on where a run was stopped
+    Shards(Stage),
+    /// Say what of a plan is fresh, stale and why, partial or missing
+    Status(Stage),
+    /// Look at the rows of a dataset, or query them with SQL
+    Show(Show),
+    /// Check every hash and count of a dataset
+    Verify(Verify),
+    /// Delete datasets that no plan points at any more
+    Prune(Prune),
+    /// Prove on this disk that a killed run loses nothing
+    Selftest(Selftest),
+}
+
+/// `juzi init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Directories or files to look at
+    #[arg(required = true)]
+    pub dirs: Vec<PathBuf>,
+    /// Name of the plan
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How text is to be cleaned and split
+    #[arg(long, default_value = "default")]
+    pub profile: ProfileName,
+}
+
+/// The profiles of a plan.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ProfileName {
+    /// LUSE's published procedure
+    Luse,
+    /// Careful cleaning and filters
+    Default,
+}
+
+impl ProfileName {
+    /// The word in a plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProfileName::Luse => "luse",
+            ProfileName::Default => "default",
+        }
+    }
+}
+
+/// A command over a plan.
+#[derive(Debug, Args)]
+pub struct Stage {
+    /// The plan
+    pub plan: PathBuf,
+    /// Directory of the plan's datasets [default: data/<plan name>]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Worker threads [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Memory to stay within
+    #[arg(long, default_value = "1GB")]
+    pub memory: Size,
+    /// Print nothing but errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `juzi show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A dataset, such as data/sample/shards
+    pub dataset: PathBuf,
+    /// Number of rows to show
+    #[arg(long, default_value_t = 10)]
+    pub rows: usize,
+    /// Only this shard, counted from 0
+    #[arg(long)]
+    pub shard: Option<usize>,
+    /// A query over the tables rows and dropped
+    #[arg(long)]
+    pub sql: Option<String>,
+    /// How to print
+    #[arg(long, default_value = "table")]
+    pub format: Format,
+}
+
+/// `juzi verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A dataset, such as data/sample/shards
+    pub dataset: PathBuf,
+    /// Worker threads [default: all cores]
+    #[arg(long)]
+    pub threads: Option<usize>,
+}
+
+/// `juzi prune`
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// The plan and its places
+    #[command(flatten)]
+    pub stage: Stage,
+    /// Only say what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `juzi selftest`
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// Kill a small run at every crash point and compare
+    #[arg(long, required = true)]
+    pub crash_points: bool,
+    /// Directory on the disk to test
+    #[arg(long, default_value = ".")]
+    pub place: PathBuf,
+    /// Worker threads of the small run
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+}

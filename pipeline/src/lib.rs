@@ -1,0 +1,23 @@
+//! The pipeline of juzi: from raw corpora to datasets that a trainer reads.
+//!
+//! ```text
+//! plan ─▶ inputs ─▶ readers ─▶ views ─▶ text ─▶ stages ─▶ juzi-schemas ─▶ data/<plan>/…
+//! ```
+//! `stages` know everything below them and nothing of each other; readers know only themselves;
+//! nobody knows the command line.
+
+pub mod error;
+pub mod flow;
+pub mod init;
+pub mod inputs;
+pub mod plan;
+pub mod readers;
+pub mod selftest;
+pub mod show;
+pub mod size;
+pub mod stages;
+pub mod status;
+pub mod text;
+pub mod views;
+
+pub use error::{Error, Result};

@@ -1,0 +1,183 @@
+//! `juzi`: the front door. Each subcommand is a few lines over the library.
+
+mod cli;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use juzi_pipeline::flow::{interrupt, machine};
+use juzi_pipeline::plan::Plan;
+use juzi_pipeline::show::{self, Request};
+use juzi_pipeline::stages::{RunOptions, shards};
+use juzi_pipeline::{Error, Result, init, selftest, size::Size, status};
+
+use crate::cli::{Cli, Command, Stage};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A terminal that is gone takes no message; the exit code still tells.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "juzi: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Init(args) => {
+            let text = init::plan(&args.dirs, args.name.as_deref(), args.profile.name())
+                .map_err(Error::Usage)?;
+            say(&text)
+        }
+        Command::Shards(stage) => {
+            let (plan, options) = resolve(stage)?;
+            interrupt::listen();
+            let outcome = shards::run(&plan, &options)?;
+            if let shards::Outcome::Made(_, summary) = &outcome {
+                for damage in summary.damaged() {
+                    let _ = writeln!(std::io::stderr(), "juzi: DAMAGED {damage}");
+                }
+            }
+            match outcome {
+                _ if options.quiet => Ok(()),
+                shards::Outcome::Fresh(dir) => {
+                    say(&format!("{}: fresh, nothing to do\n", dir.display()))
+                }
+                shards::Outcome::Made(dir, summary) => {
+                    let link = options.data.join(shards::NAME);
+                    say(&format!(
+                        "{summary}{} -> {}\n",
+                        link.display(),
+                        dir.display()
+                    ))
+                }
+            }
+        }
+        Command::Status(stage) => {
+            let (plan, options) = resolve(stage)?;
+            let options = RunOptions {
+                quiet: true,
+                ..options
+            };
+            status::status(&plan, &options)?
+                .iter()
+                .try_for_each(|status| say(&format!("{status}\n")))
+        }
+        Command::Show(args) => {
+            let request = Request {
+                sql: args.sql.clone(),
+                rows: args.rows,
+                shard: args.shard,
+            };
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let shown = show::show(&args.dataset, &request, args.format, &mut out);
+            let flushed = out.flush().map_err(|error| Error::Query(error.to_string()));
+            ignore_closed_pipe(shown.and(flushed))
+        }
+        Command::Verify(args) => verify(&args.dataset, args.threads.unwrap_or_else(machine::cores)),
+        Command::Prune(args) => {
+            let (plan, options) = resolve(&args.stage)?;
+            let options = RunOptions {
+                quiet: true,
+                ..options
+            };
+            let word = if args.dry_run {
+                "would delete"
+            } else {
+                "deleted"
+            };
+            let gone = status::prune(&plan, &options, args.dry_run)?;
+            gone.iter().try_for_each(|(path, bytes)| {
+                say(&format!("{word} {} ({})\n", path.display(), Size(*bytes)))
+            })
+        }
+        Command::Selftest(args) => {
+            let program = std::env::current_exe().map_err(Error::input("juzi"))?;
+            let tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
+            let proof = selftest::crash_points(&program, &args.place, args.threads, tell)?;
+            for (point, count) in &proof.points {
+                say(&format!("{count:>6}  {point}\n"))?;
+            }
+            let total: u64 = proof.points.values().sum();
+            say(&format!(
+                "{total:>6}  crash points survived, every dataset byte for byte the same\n"
+            ))
+        }
+    }
+}
+
+/// Reads the plan and turns flags into what a stage wants.
+fn resolve(stage: &Stage) -> Result<(Plan, RunOptions)> {
+    let plan = Plan::read(&stage.plan)?;
+    let data = stage
+        .data
+        .clone()
+        .unwrap_or_else(|| Path::new("data").join(&plan.name));
+    let threads = stage.threads.unwrap_or_else(machine::cores).max(1);
+    let flags = stage
+        .data
+        .as_ref()
+        .map(|data| format!(" --data {}", data.display()))
+        .unwrap_or_default();
+    let resume = format!("juzi shards {}{flags}", stage.plan.display());
+    let options = RunOptions {
+        data,
+        threads,
+        memory_bytes: stage.memory.0,
+        quiet: stage.quiet,
+        resume,
+    };
+    Ok((plan, options))
+}
+
+fn verify(dataset: &Path, threads: usize) -> Result<()> {
+    let (manifest, findings) = status::verify(dataset, threads)?;
+    for finding in &findings {
+        say(&format!("{finding}\n"))?;
+    }
+    match findings.len() {
+        0 => say(&format!(
+            "{}: {} files, {} rows, rows_hash {}: all as the manifest says\n",
+            dataset.display(),
+            manifest.files.len(),
+            manifest.rows,
+            manifest.rows_hash
+        )),
+        count => Err(Error::Resources(format!(
+            "{}: {count} of {} files are damaged",
+            dataset.display(),
+            manifest.files.len()
+        ))),
+    }
+}
+
+/// Writes data to stdout; a reader that has seen enough is no error.
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    ignore_closed_pipe(
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(Error::input("stdout")),
+    )
+}
+
+fn ignore_closed_pipe(result: Result<()>) -> Result<()> {
+    match result {
+        Err(Error::Query(message)) if message.contains("Broken pipe") => Ok(()),
+        Err(Error::Input { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            Ok(())
+        }
+        other => other,
+    }
+}

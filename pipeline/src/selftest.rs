@@ -1,0 +1,167 @@
+//! `juzi selftest`: proves on the user's own disk that a killed run loses nothing.
+//!
+//! A small run is made once without disturbance. Then it is started again and again in an empty
+//! directory, each time killed (SIGKILL) at the next crash point: in the middle of a write, before
+//! a sync, around a rename, inside a journal line, around the manifest. After each kill the same
+//! command is given again, and the dataset must come out byte for byte the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use juzi_schemas::fault;
+use juzi_schemas::manifest;
+
+use crate::error::{Error, Result};
+use crate::stages::shards;
+use crate::status;
+
+/// Upper bound on crash points, so that a defect cannot loop for ever.
+const POINTS_MAX: u64 = 5_000;
+
+/// Result of a self-test.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// Kills by name of the crash point.
+    pub points: BTreeMap<String, u64>,
+}
+
+/// Walks through every crash point with `program` (the juzi binary) in a directory below `place`.
+///
+/// # Errors
+/// The first point after which the dataset differs, or a run that fails by itself.
+pub fn crash_points(
+    program: &Path,
+    place: &Path,
+    threads: usize,
+    mut tell: impl FnMut(&str),
+) -> Result<Proof> {
+    let root = place.join(format!("juzi-selftest-{}", std::process::id()));
+    let failed = |path: &Path| juzi_schemas::Error::io(path.to_path_buf());
+    std::fs::create_dir_all(&root).map_err(failed(&root))?;
+    let plan = write_corpus(&root)?;
+    let good = root.join("good");
+    start(program, &plan, &good, threads, None)?;
+    let wanted = read_manifest(&good)?;
+    let mut proof = Proof::default();
+    for number in 1..POINTS_MAX {
+        let data = root.join("killed");
+        match start(program, &plan, &data, threads, Some(number))? {
+            None => {
+                std::fs::remove_dir_all(&root).map_err(failed(&root))?;
+                return Ok(proof);
+            }
+            Some(point) => {
+                start(program, &plan, &data, threads, None)?;
+                let (_, findings) = status::verify(&data.join(shards::NAME), threads)?;
+                if read_manifest(&data)? != wanted || !findings.is_empty() || leftovers(&data)? {
+                    return Err(Error::Resources(format!(
+                        "after a crash at point {number} ({point}) the dataset differs: compare {} with {}",
+                        data.display(),
+                        good.display()
+                    )));
+                }
+                if number % 50 == 0 {
+                    tell(&format!("{number} crash points survived"));
+                }
+                *proof.points.entry(point).or_default() += 1;
+                std::fs::remove_dir_all(&data).map_err(failed(&data))?;
+            }
+        }
+    }
+    Err(Error::Resources(format!(
+        "more than {POINTS_MAX} crash points"
+    )))
+}
+
+/// True when the directory of the complete dataset holds a file that its manifest does not name.
+fn leftovers(data: &Path) -> Result<bool> {
+    let dir = data.join(shards::NAME);
+    let manifest = manifest::Manifest::read(&dir)?;
+    let entries = std::fs::read_dir(&dir).map_err(juzi_schemas::Error::io(&dir))?;
+    let known = |name: &str| {
+        name == manifest::NAME
+            || name == manifest::REPORT
+            || manifest.files.iter().any(|file| file.name == name)
+    };
+    Ok(entries
+        .flatten()
+        .any(|entry| !known(&entry.file_name().to_string_lossy())))
+}
+
+fn read_manifest(data: &Path) -> Result<String> {
+    let path = data.join(shards::NAME).join(manifest::NAME);
+    Ok(std::fs::read_to_string(&path).map_err(juzi_schemas::Error::io(&path))?)
+}
+
+/// Runs the stage; the name of the crash point when the run was killed there.
+fn start(
+    program: &Path,
+    plan: &Path,
+    data: &Path,
+    threads: usize,
+    crash: Option<u64>,
+) -> Result<Option<String>> {
+    let mut command = Command::new(program);
+    command
+        .arg("shards")
+        .arg(plan)
+        .arg("--data")
+        .arg(data)
+        .args(["--quiet", "--threads", &threads.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.env_remove(fault::VARIABLE);
+    if let Some(number) = crash {
+        command.env(fault::VARIABLE, number.to_string());
+    }
+    let output = command.output().map_err(Error::input(program))?;
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    match (output.status.signal(), output.status.code()) {
+        (Some(9), _) => {
+            let point = talk
+                .lines()
+                .find_map(|line| line.strip_prefix("crash point: "));
+            Ok(Some(point.unwrap_or("an unnamed point").to_string()))
+        }
+        (_, Some(0)) => Ok(None),
+        (signal, code) => Err(Error::Resources(format!(
+            "the run ended with {signal:?} {code:?}: {talk}"
+        ))),
+    }
+}
+
+/// A corpus of a few units and shards with duplicates, bad lines and pairs.
+fn write_corpus(root: &Path) -> Result<PathBuf> {
+    let mut news = String::new();
+    for number in 0..60 {
+        let body: String = (0..4)
+            .map(|at| format!("这是第{}篇新闻的第{at}句话，内容各不相同。", number % 50))
+            .collect();
+        let _ = writeln!(
+            news,
+            "{{\"title\":\"第{number}号标题在这里\",\"desc\":\"\",\"content\":\"{body}\"}}"
+        );
+        if number % 20 == 7 {
+            news.push_str("{\"title\": broken\n");
+        }
+    }
+    let pairs: String = (0..40)
+        .map(|number| format!("[\"问题{number}怎么办呢\", \"回答{number}是这样的\"]\n"))
+        .collect();
+    let plan = "name = \"selftest\"\n\
+        [[corpora]]\nname = \"news\"\nreader = \"news2016zh\"\ntrain = [\"news.json\"]\nviews = [\"sentences\"]\n\
+        [[corpora]]\nname = \"pairs\"\nreader = \"embedding_training_data\"\ntrain = [\"pairs.jsonl\"]\n\
+        [shards]\nunit_bytes = \"4KiB\"\nshard_bytes = \"6KiB\"\ndropped_ratio_max = 0.2\n\
+        [shards.near_duplicates]\nenabled = true\n";
+    let path = |name: &str| root.join(name);
+    for (name, text) in [
+        ("news.json", news.as_str()),
+        ("pairs.jsonl", &pairs),
+        ("plan.toml", plan),
+    ] {
+        std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
+    }
+    Ok(path("plan.toml"))
+}

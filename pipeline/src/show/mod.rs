@@ -1,0 +1,130 @@
+//! `juzi show`: a dataset as tables that one can look at and query, through polars.
+//!
+//! Polars scans the Parquet files itself and never leaves this folder: its Arrow is not ours.
+
+mod print;
+
+use std::path::Path;
+
+use juzi_schemas::manifest::{Manifest, Table};
+use polars::lazy::dsl::{col, concat_lf_diagonal, lit};
+use polars::prelude::{
+    DataFrame, DataType, IntoLazy, LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs,
+};
+use polars::sql::SQLContext;
+
+use crate::error::{Error, Result};
+
+pub use print::Format;
+
+/// What to show of a dataset.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// A query over the tables `rows` and `dropped`.
+    pub sql: Option<String>,
+    /// This many of the first rows.
+    pub rows: usize,
+    /// Only this shard.
+    pub shard: Option<usize>,
+}
+
+/// Writes what was asked for to `out`.
+///
+/// # Errors
+/// No dataset, no such shard, or a query that polars refuses.
+pub fn show(
+    dir: &Path,
+    request: &Request,
+    format: Format,
+    out: &mut dyn std::io::Write,
+) -> Result<()> {
+    let manifest = Manifest::read(dir)?;
+    let rows = table(dir, &manifest, Table::Rows, request.shard)?;
+    let frame = match &request.sql {
+        None => rows.limit(request.rows as u32).collect(),
+        Some(sql) => {
+            let mut context = SQLContext::new();
+            context.register("rows", rows);
+            context.register("dropped", table(dir, &manifest, Table::Dropped, None)?);
+            context.execute(sql).and_then(LazyFrame::collect)
+        }
+    };
+    let frame = frame.map_err(|error| Error::Query(first_lines(&error.to_string())))?;
+    print::frame(frame, format, out).map_err(Error::Query)
+}
+
+/// One table of a dataset, lazily; ids as hexadecimal text, shards in order.
+fn table(dir: &Path, manifest: &Manifest, table: Table, shard: Option<usize>) -> Result<LazyFrame> {
+    let mut files: Vec<_> = manifest.files_of(table).collect();
+    if let Some(shard) = shard {
+        let count = files.len();
+        files = files.into_iter().skip(shard).take(1).collect();
+        if files.is_empty() {
+            return Err(Error::Usage(format!(
+                "no shard {shard}; this dataset has {count}, counted from 0"
+            )));
+        }
+    }
+    let failed = |error: polars::error::PolarsError| Error::Query(first_lines(&error.to_string()));
+    let scan = |name: &str| {
+        let path = dir.join(name);
+        LazyFrame::scan_parquet(
+            PlRefPath::new(path.to_string_lossy()),
+            ScanArgsParquet::default(),
+        )
+    };
+    let mut kinds: Vec<LazyFrame> = Vec::new();
+    // Files of one kind follow each other; kinds differ in their columns.
+    for same in files.chunk_by(|a, b| a.kind == b.kind) {
+        let parts = same
+            .iter()
+            .map(|file| scan(&file.name))
+            .collect::<polars::error::PolarsResult<Vec<_>>>();
+        kinds.push(
+            polars::lazy::dsl::concat(parts.map_err(failed)?, UnionArgs::default())
+                .map_err(failed)?,
+        );
+    }
+    let frame = match kinds.len() {
+        0 => return Ok(empty(table)),
+        1 => kinds.remove(0),
+        _ => concat_lf_diagonal(kinds, UnionArgs::default()).map_err(failed)?,
+    };
+    let id = if table == Table::Rows { "id" } else { "keeper" };
+    Ok(frame.with_column(col(id).binary().hex_encode().alias(id)))
+}
+
+/// A table without files still has its columns.
+fn empty(table: Table) -> LazyFrame {
+    let schema = match table {
+        Table::Rows => {
+            let kind = juzi_schemas::record::Kind::Text;
+            juzi_schemas::record::Layout {
+                kind,
+                words: false,
+                corpora: Vec::new(),
+            }
+            .schema()
+        }
+        Table::Dropped => juzi_schemas::dropped::schema(),
+    };
+    let columns = schema.fields().iter().map(|field| {
+        lit(polars::prelude::NULL)
+            .cast(DataType::String)
+            .alias(field.name().as_str())
+    });
+    DataFrame::empty()
+        .lazy()
+        .select(columns.collect::<Vec<_>>())
+        .limit(0)
+}
+
+/// Polars appends its whole plan to an error; the first lines say what is wrong.
+fn first_lines(message: &str) -> String {
+    message
+        .lines()
+        .take_while(|line| !line.contains("Resolved plan"))
+        .take(6)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,266 @@
+//! What every test uses: a directory of its own, runs of `juzi`, and what they left there.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use arrow::array::AsArray;
+use arrow::record_batch::RecordBatch;
+use juzi_schemas::manifest::{Manifest, Table};
+use serde_json::Value;
+
+/// The program, beside the directory of the test binary.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let program = profile.join("juzi");
+    let place = program.display();
+    assert!(
+        program.is_file(),
+        "{place} is missing; build the workspace first: cargo build --release"
+    );
+    program
+}
+
+/// The root of the workspace.
+pub fn workspace() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap().to_path_buf()
+}
+
+/// A directory of its own for one test, removed when the test succeeds.
+pub struct Place {
+    root: PathBuf,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Exit code; none after a signal.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Data.
+    pub stdout: String,
+    /// Talk.
+    pub stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Run {
+        Run {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Run {
+    /// Demands an exit code and words on stderr; gives the run back.
+    #[track_caller]
+    pub fn expect(self, code: i32, words: &[&str]) -> Run {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "no `{word}` in {self:#?}");
+        }
+        self
+    }
+}
+
+impl Place {
+    /// An empty directory; the name tells tests apart.
+    pub fn new(name: &str) -> Place {
+        let root = std::env::temp_dir().join(format!("juzi-it-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir_all(&root).unwrap();
+        Place { root }
+    }
+
+    /// A path inside.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Writes a file, with its directories.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The program in this directory, ready to be given arguments.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        command.current_dir(&self.root).stdin(Stdio::null());
+        command.env_remove(juzi_schemas::fault::VARIABLE);
+        command
+    }
+
+    /// Runs the program in this directory.
+    pub fn juzi(&self, arguments: &[&str]) -> Run {
+        self.command().args(arguments).output().unwrap().into()
+    }
+
+    /// Runs the stage on `plan.toml` with more flags; datasets go to the directory `data`.
+    pub fn shards(&self, data: &str, flags: &[&str]) -> Run {
+        let arguments = ["shards", "plan.toml", "--data", data];
+        self.juzi(&[&arguments, flags].concat())
+    }
+
+    /// Writes a plan and makes its dataset in the directory `data`.
+    #[track_caller]
+    pub fn make(&self, plan: &str) -> Dataset {
+        self.make_in("data", plan, &[])
+    }
+
+    /// Writes a plan and makes its dataset.
+    #[track_caller]
+    pub fn make_in(&self, data: &str, plan: &str, flags: &[&str]) -> Dataset {
+        self.write("plan.toml", plan);
+        self.shards(data, flags).expect(0, &[]);
+        self.dataset(data)
+    }
+
+    /// The dataset in a directory, checked.
+    #[track_caller]
+    pub fn dataset(&self, data: &str) -> Dataset {
+        let dir = self.path(data).join("shards");
+        let manifest = Manifest::read(&dir).unwrap();
+        let dataset = Dataset { dir, manifest };
+        dataset.check();
+        dataset
+    }
+
+    /// Directories of the store whose names say that they are datasets.
+    pub fn store(&self, data: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path(data).join(".store")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
+        paths.sort();
+        paths
+    }
+}
+
+/// A finished dataset.
+pub struct Dataset {
+    /// Its stable name.
+    pub dir: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Dataset {
+    /// What must hold of every dataset: totals balance, all hashes hold, keepers were kept.
+    #[track_caller]
+    fn check(&self) {
+        let Manifest { counts, .. } = &self.manifest;
+        let rows_of = |table| {
+            let files = self.manifest.files_of(table);
+            files.map(|file| file.rows).sum::<u64>()
+        };
+        let (rows, ledger) = (rows_of(Table::Rows), rows_of(Table::Dropped));
+        let came = counts["records_in"] + counts["documents_dropped"];
+        assert_eq!(came, rows + ledger, "{counts:?}");
+        assert_eq!(rows, self.manifest.rows);
+        assert_eq!(ledger, self.manifest.dropped.values().sum::<u64>());
+        assert_eq!(ledger, counts["dropped"]);
+        assert_eq!(rows, self.manifest.kinds.values().sum::<u64>());
+        let (_, findings) = juzi_pipeline::status::verify(&self.dir, 1).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+        let ids = self.ids();
+        assert_eq!(ids.len() as u64, rows, "ids differ");
+        let near = self.manifest.dropped.contains_key("near_duplicate");
+        for batch in self.batches(Table::Dropped) {
+            let keepers = batch.column_by_name("keeper").unwrap();
+            let keepers = keepers.as_fixed_size_binary();
+            for keeper in keepers.iter().flatten().filter(|_| !near) {
+                let keeper: [u8; 16] = keeper.try_into().unwrap();
+                assert!(ids.contains(&u128::from_be_bytes(keeper)));
+            }
+        }
+    }
+
+    /// The batches of a table, in order.
+    pub fn batches(&self, table: Table) -> Vec<RecordBatch> {
+        let files = self.manifest.files_of(table);
+        let mut batches = Vec::new();
+        for path in files.map(|file| self.dir.join(&file.name)) {
+            let read = juzi_schemas::shard::read(&path).unwrap();
+            batches.extend(read.map(Result::unwrap));
+        }
+        batches
+    }
+
+    /// Ids of all rows.
+    pub fn ids(&self) -> BTreeSet<u128> {
+        let mut ids = BTreeSet::new();
+        for batch in self.batches(Table::Rows) {
+            let column = batch.column_by_name("id").unwrap().as_fixed_size_binary();
+            let values = column.iter().map(|id| id.unwrap().try_into().unwrap());
+            ids.extend(values.map(u128::from_be_bytes));
+        }
+        ids
+    }
+
+    /// One string column of all rows that have it, in order.
+    pub fn column(&self, name: &str) -> Vec<String> {
+        let mut values = Vec::new();
+        for batch in self.batches(Table::Rows) {
+            if let Some(column) = batch.column_by_name(name) {
+                let texts = column.as_string::<i32>().iter();
+                values.extend(texts.map(|text| text.unwrap_or_default().to_string()));
+            }
+        }
+        values
+    }
+
+    /// The texts, sorted.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts = self.column("text");
+        texts.sort();
+        texts
+    }
+
+    /// What `juzi show` answers to a query.
+    #[track_caller]
+    pub fn sql(&self, query: &str) -> Vec<Value> {
+        let mut command = Command::new(program());
+        command.arg("show").arg(&self.dir);
+        command.args(["--sql", query, "--format", "json"]);
+        let run = Run::from(command.output().unwrap()).expect(0, &[]);
+        let lines = run.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Rows of a query as arrays of their values.
+    #[track_caller]
+    pub fn values(&self, query: &str) -> Vec<Vec<Value>> {
+        let rows = self.sql(query).into_iter();
+        let values = |row: Value| row.as_object().unwrap().values().cloned().collect();
+        rows.map(values).collect()
+    }
+
+    /// How many were dropped for a reason.
+    pub fn dropped(&self, reason: &str) -> u64 {
+        self.manifest.dropped.get(reason).copied().unwrap_or(0)
+    }
+
+    /// The manifest as it stands on disk.
+    pub fn bytes(&self) -> String {
+        std::fs::read_to_string(self.dir.join("manifest.json")).unwrap()
+    }
+}

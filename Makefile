@@ -1,0 +1,50 @@
+# A menu: every target is one command. `make help` lists them.
+PLAN ?= pipeline/plans/sample.toml
+SAMPLE := pipeline/plans/sample.toml
+JUZI := $(or $(CARGO_TARGET_DIR),target)/release/juzi
+
+.PHONY: help setup build sample shards show verify test lint format format-check bench selftest clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
+
+setup: ## Install what is missing on this machine (a C compiler), saying what and why
+	@sh pipeline/setup.sh
+
+build: setup ## Build the program (a first build takes some minutes)
+	cargo build --release --workspace
+
+sample: setup ## Fetch a sample of freely licensed Chinese text into data/sample-corpora
+	@python3 pipeline/sample/fetch.py --out data/sample-corpora
+
+shards: build $(if $(filter $(SAMPLE),$(PLAN)),sample) ## Set up, build and make shards; PLAN=your-plan.toml for your own corpora
+	$(JUZI) shards $(PLAN)
+
+show: ## Look at the shards of the sample
+	$(JUZI) show data/sample/shards
+
+verify: ## Check every hash and count of the sample's shards
+	$(JUZI) verify data/sample/shards
+
+test: setup ## Set up and run all tests
+	cargo build --release --workspace
+	cargo test --release --workspace
+	@python3 -m unittest discover -s pipeline/sample
+
+lint: ## Clippy with the workspace's rules
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+format: ## Format all tracked Rust files
+	@git ls-files '*.rs' | xargs rustfmt --edition 2024
+
+format-check: ## Fail if a tracked Rust file is not formatted
+	@git ls-files '*.rs' | xargs rustfmt --edition 2024 --check
+
+bench: build ## Measure speed and memory; PEERS=DIR also runs other tools' scripts there
+	cargo bench --workspace --bench shards
+
+selftest: build ## Kill a small run at every crash point on this disk and compare
+	$(JUZI) selftest --crash-points
+
+clean: ## Delete what was built (data stays)
+	cargo clean

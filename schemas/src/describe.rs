@@ -72,7 +72,9 @@ fn meaning(column: &str) -> &'static str {
         "position" => "number of the record within its document and view, from 0",
         "topic_key" => "topic that the corpus gives: category, topic or source",
         "group_key" => "records with one key belong together, such as answers to one question",
-        "words" => "lengths in characters of the words of all strings in column order; optional",
+        "words" => {
+            "lengths in characters of the words of all texts in column order, a label aside; optional"
+        }
         "reason" => "why it was dropped, see reasons",
         "file" => "base name of the input file",
         "member" => "member of an archive",

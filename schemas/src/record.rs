@@ -107,7 +107,7 @@ pub struct Row<'a> {
     pub topic_key: Option<&'a str>,
     /// Records with one key belong together (answers to one question).
     pub group_key: Option<&'a str>,
-    /// Lengths in characters of the words of all strings, one after another.
+    /// Lengths in characters of the words of all texts, one after another; a label is none.
     pub words: &'a [u16],
 }
 

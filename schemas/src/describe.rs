@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 use serde_json::{Value, json};
 
 use crate::record::{Kind, Layout};
-use crate::{dropped, shard};
+use crate::{dropped, shard, synonym};
 
 /// File name and content of every description.
 pub fn all() -> Vec<(String, Value)> {
@@ -28,6 +28,10 @@ pub fn all() -> Vec<(String, Value)> {
         .map(|reason| (reason.name().to_string(), json!(reason.explain())))
         .collect();
     tables.push(("dropped.json".into(), ledger));
+    tables.push((
+        "synonyms.json".into(),
+        table("synonyms", &synonym::schema()),
+    ));
     tables
 }
 
@@ -82,6 +86,13 @@ fn meaning(column: &str) -> &'static str {
         "line" => "line of the document, from 1",
         "keeper" => "id of the record that was kept instead",
         "detail" => "the dropped text or the parser's words, shortened",
+        "word" => "a word of the vocabulary; its rows follow each other",
+        "rank" => "place among the word's synonyms, from 1",
+        "synonym" => "a word that may stand in its place",
+        "cosine" => "cosine of the two words' vectors; null where one has none",
+        "source" => {
+            "vectors: found by search; dictionary: named by the plan's dictionary; import: from a file"
+        }
         other => unreachable!("column {other} has no description"),
     }
 }

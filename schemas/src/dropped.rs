@@ -21,6 +21,12 @@ pub enum Reason {
     BadScore,
     LineTooLong,
     DamagedContainer,
+    WrongDimension,
+    TruncatedRow,
+    BadNumber,
+    NotFinite,
+    ZeroVector,
+    EmptyWord,
     Empty,
     TooShort,
     TooLong,
@@ -33,11 +39,14 @@ pub enum Reason {
     NearLeak,
     Duplicate,
     NearDuplicate,
+    DuplicateWord,
+    NoVector,
+    UnusableSynonym,
 }
 
 impl Reason {
     /// All reasons, in the order of a report.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 29] = [
         Reason::InvalidJson,
         Reason::InvalidUtf8,
         Reason::NulByte,
@@ -46,6 +55,12 @@ impl Reason {
         Reason::BadScore,
         Reason::LineTooLong,
         Reason::DamagedContainer,
+        Reason::WrongDimension,
+        Reason::TruncatedRow,
+        Reason::BadNumber,
+        Reason::NotFinite,
+        Reason::ZeroVector,
+        Reason::EmptyWord,
         Reason::Empty,
         Reason::TooShort,
         Reason::TooLong,
@@ -58,6 +73,9 @@ impl Reason {
         Reason::NearLeak,
         Reason::Duplicate,
         Reason::NearDuplicate,
+        Reason::DuplicateWord,
+        Reason::NoVector,
+        Reason::UnusableSynonym,
     ];
 
     /// The word in the `reason` column.
@@ -91,6 +109,15 @@ impl Reason {
                 "damaged_container",
                 "a file or member cannot be read further",
             ),
+            Reason::WrongDimension => (
+                "wrong_dimension",
+                "a vector has more or fewer numbers than the others",
+            ),
+            Reason::TruncatedRow => ("truncated_row", "the file ends inside a vector"),
+            Reason::BadNumber => ("bad_number", "a number of a vector cannot be read"),
+            Reason::NotFinite => ("not_finite", "a vector holds NaN or infinity"),
+            Reason::ZeroVector => ("zero_vector", "a vector has length zero, so no direction"),
+            Reason::EmptyWord => ("empty_word", "a vector has no word"),
             Reason::Empty => ("empty", "a text that the view needs is empty"),
             Reason::TooShort => ("too_short", "fewer characters than `chars_min`"),
             Reason::TooLong => ("too_long", "more characters than `chars_max`"),
@@ -105,6 +132,12 @@ impl Reason {
             Reason::NearLeak => ("near_leak", "much of an evaluation text stands in the text"),
             Reason::Duplicate => ("duplicate", "`keeper` has the same normalised text"),
             Reason::NearDuplicate => ("near_duplicate", "`keeper` has nearly the same text"),
+            Reason::DuplicateWord => ("duplicate_word", "an earlier vector has the same word"),
+            Reason::NoVector => ("no_vector", "a word of the vocabulary has no vector"),
+            Reason::UnusableSynonym => (
+                "unusable_synonym",
+                "an imported word or synonym is empty, repeated or the word itself",
+            ),
         }
     }
 }

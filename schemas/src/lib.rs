@@ -22,5 +22,7 @@ pub mod random;
 pub mod record;
 pub mod rows_hash;
 pub mod shard;
+pub mod synonym;
+pub mod words;
 
 pub use error::{Error, Result};

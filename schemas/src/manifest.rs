@@ -82,6 +82,9 @@ pub struct Manifest {
     pub dropped: BTreeMap<String, u64>,
     /// Other counts, so that totals can be checked.
     pub counts: BTreeMap<String, u64>,
+    /// Measured qualities between 0 and 1, such as the recall of an approximate search.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub measures: BTreeMap<String, f64>,
     /// All files but this one and the report.
     pub files: Vec<File>,
     /// The inputs, sorted.

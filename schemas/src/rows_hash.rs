@@ -4,7 +4,7 @@
 //! hashed apart and combined, and the hash of a dataset does not depend on where it is cut.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Float32Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Float32Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -164,7 +164,17 @@ fn hash_column(column: &dyn Array, hashers: &mut [RowHasher]) {
         }
         DataType::Float32 => {
             let values = column.as_primitive::<Float32Type>();
-            rows.for_each(|(at, hasher)| hasher.word(u64::from(values.value(at).to_bits())));
+            rows.for_each(|(at, hasher)| {
+                hasher.word(if values.is_valid(at) {
+                    u64::from(values.value(at).to_bits())
+                } else {
+                    NULL
+                })
+            });
+        }
+        DataType::UInt8 => {
+            let values = column.as_primitive::<UInt8Type>();
+            rows.for_each(|(at, hasher)| hasher.word(u64::from(values.value(at))));
         }
         DataType::Dictionary(_, _) => {
             let coded = column.as_any_dictionary();

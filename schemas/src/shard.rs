@@ -86,9 +86,12 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
         builder = match field.name().as_str() {
-            "corpus" | "split" | "topic_key" | "reason" | "file" | "member" | "label" => {
-                builder.set_column_dictionary_enabled(path, true)
-            }
+            "corpus" | "split" | "topic_key" | "reason" | "file" | "member" | "label"
+            | "source" => builder.set_column_dictionary_enabled(path, true),
+            // Their row groups are large, and a dictionary that is given up halfway opens slowly.
+            "word" | "synonym" => builder
+                .set_column_dictionary_enabled(path.clone(), true)
+                .set_column_dictionary_page_size_limit(path, 256 << 20),
             "id" | "document" | "keeper" => {
                 builder.set_column_compression(path, Compression::UNCOMPRESSED)
             }
@@ -115,6 +118,34 @@ pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         .map_err(Error::parquet(path))?;
     let path: Arc<Path> = path.into();
     Ok(reader.map(move |batch| batch.map_err(Error::parquet(&*path))))
+}
+
+/// Reads each row group as one batch with the column types of `schema`, which must fit the file:
+/// columns of dictionaries then keep the dictionaries of the file.
+pub fn read_groups(
+    path: &Path,
+    schema: SchemaRef,
+) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let metadata = ArrowReaderMetadata::load(&file, options).map_err(Error::parquet(path))?;
+    let path: Arc<Path> = path.into();
+    let groups = metadata.metadata().num_row_groups();
+    Ok((0..groups).filter_map(move |group| {
+        let rows = metadata.metadata().row_group(group).num_rows() as usize;
+        let file = match file.try_clone() {
+            Ok(file) => file,
+            Err(error) => return Some(Err(Error::io(&*path)(error))),
+        };
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+            .with_row_groups(vec![group])
+            .with_batch_size(rows)
+            .build();
+        match reader {
+            Ok(mut reader) => Some(reader.next()?.map_err(Error::parquet(&*path))),
+            Err(error) => Some(Err(Error::parquet(&*path)(error))),
+        }
+    }))
 }
 
 /// Hash of all rows of a shard, from what is in the file.

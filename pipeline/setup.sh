@@ -14,8 +14,13 @@ if ! command -v cargo >/dev/null 2>&1; then
 fi
 
 packages=""
-# zstd is compiled from C, and every Rust program is linked by cc.
-command -v cc >/dev/null 2>&1 || packages="$packages build-essential"
+# zstd is compiled from C, faiss from C++, and every Rust program is linked by cc.
+command -v cc >/dev/null 2>&1 && command -v c++ >/dev/null 2>&1 || packages="$packages build-essential"
+# faiss is built by cmake and multiplies matrices by a BLAS.
+command -v cmake >/dev/null 2>&1 || packages="$packages cmake"
+links() { echo 'int main(void) { return 0; }' | cc -x c - "-l$1" -o /dev/null 2>/dev/null; }
+links blas || packages="$packages libopenblas-dev"
+links lapack || packages="$packages liblapack-dev"
 # The sample is fetched and its tests are run by Python.
 command -v python3 >/dev/null 2>&1 || packages="$packages python3"
 python3 -m pip --version >/dev/null 2>&1 || packages="$packages python3-pip"
@@ -33,7 +38,7 @@ else
     say "missing:$packages; run: sudo apt-get update && sudo apt-get install -y$packages"
     exit 1
 fi
-say "installing$packages (a C compiler and linker for the build, Python for the sample)"
+say "installing$packages (compilers, cmake and BLAS for the build, Python for the sample)"
 $as_root apt-get update
 # shellcheck disable=SC2086 # a list of words
 $as_root apt-get install -y $packages

@@ -1,7 +1,8 @@
 //! A pool of named threads over shared work: the first error stops all, and all are joined.
 
+use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::interrupt;
 use crate::error::{Error, Result};
@@ -50,6 +51,53 @@ pub fn run(
         }),
         None => Ok(()),
     }
+}
+
+/// Who does a piece of work.
+#[derive(Clone, Copy, Debug)]
+pub struct Team<'t> {
+    /// Worker threads.
+    pub threads: usize,
+    /// Their name.
+    pub name: &'t str,
+    /// The command that goes on after an interruption.
+    pub resume: &'t str,
+    /// Counts what [`chunks`] has done.
+    pub done: Option<&'t AtomicU64>,
+}
+
+/// Does `work` for every range of `size` numbers below `total`; gives the results in order.
+///
+/// # Errors
+/// As [`run`].
+pub fn chunks<T: Send>(
+    team: &Team<'_>,
+    total: usize,
+    size: usize,
+    work: impl Fn(Range<usize>) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let count = total.div_ceil(size);
+    let results: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    run(team.threads.min(count), team.name, team.resume, |stop| {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(result) = results.get(number).filter(|_| !stop.stopped()) else {
+                return Ok(());
+            };
+            let range = number * size..((number + 1) * size).min(total);
+            let length = range.len() as u64;
+            *result.lock().expect("no holder panics") = Some(work(range)?);
+            if let Some(done) = team.done {
+                done.fetch_add(length, Ordering::Relaxed);
+            }
+        }
+    })?;
+    let done = results.into_iter().map(|result| {
+        let result = result.into_inner().expect("no holder panics");
+        result.expect("every range was worked on")
+    });
+    Ok(done.collect())
 }
 
 #[cfg(test)]

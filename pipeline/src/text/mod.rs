@@ -12,6 +12,6 @@ pub mod luse;
 pub mod minhash;
 mod rewrite;
 mod scan;
-mod simplify;
+pub(crate) mod simplify;
 pub mod split;
 pub mod words;

@@ -40,6 +40,17 @@ impl Segmenter {
             out.extend(u16::try_from(chars).ok().filter(|&chars| chars > 0));
         }
     }
+
+    /// The part of speech of a word, as jieba's tag; nothing when no dictionary has it or it is cut apart.
+    pub fn tag<'a>(&'a self, word: &'a str) -> Option<&'a str> {
+        if !self.jieba.has_word(word) {
+            return None;
+        }
+        match self.jieba.tag(word, false)[..] {
+            [ref tag] => Some(tag.tag),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +109,23 @@ mod tests {
             .count();
         assert!(changed > 40, "jieba knows most of the words: {changed}");
         assert!(Segmenter::new("词 many n").is_err());
+    }
+
+    #[test]
+    fn tags() {
+        let cases = [
+            ("学校", Some("n")),
+            ("漂亮", Some("a")),
+            ("北京", Some("ns")),
+            ("共享单车", Some("n")),
+            ("学校高兴", None),
+            ("没有的词", None),
+            ("gpu", None),
+            ("", None),
+        ];
+        for (word, tag) in cases {
+            assert_eq!(SEGMENTER.tag(word), tag, "{word}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command line: flags name files and places; every value that changes a result is in the plan.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +23,8 @@ pub enum Command {
     Init(Init),
     /// Make the plan's shards, or go on where a run was stopped
     Shards(Stage),
+    /// Make the plan's cache of synonyms, or go on where a run was stopped
+    Synonyms(Stage),
     /// Say what of a plan is fresh, stale and why, partial or missing
     Status(Stage),
     /// Look at the rows of a dataset, or query them with SQL
@@ -32,6 +35,9 @@ pub enum Command {
     Prune(Prune),
     /// Prove on this disk that a killed run loses nothing
     Selftest(Selftest),
+    /// Look at the views that augmentation makes of a dataset, or audit them (juzi-train)
+    #[command(disable_help_flag = true)]
+    Augment(Forwarded),
 }
 
 /// `juzi init`
@@ -67,6 +73,14 @@ impl ProfileName {
     }
 }
 
+/// A subcommand of the sibling program, which reads the arguments itself.
+#[derive(Debug, Args)]
+pub struct Forwarded {
+    /// Handed over as they are; --help tells of them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
 /// A command over a plan.
 #[derive(Debug, Args)]
 pub struct Stage {
@@ -78,7 +92,7 @@ pub struct Stage {
     /// Worker threads [default: all cores]
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Memory to stay within
+    /// Memory that shards stays within; synonyms takes it from the plan
     #[arg(long, default_value = "1GB")]
     pub memory: Size,
     /// Print nothing but errors
@@ -100,6 +114,9 @@ pub struct Show {
     /// A query over the tables rows and dropped
     #[arg(long)]
     pub sql: Option<String>,
+    /// Only the synonyms of this word
+    #[arg(long, conflicts_with = "sql")]
+    pub word: Option<String>,
     /// How to print
     #[arg(long, default_value = "table")]
     pub format: Format,

@@ -10,14 +10,18 @@ pub mod error;
 pub mod flow;
 pub mod init;
 pub mod inputs;
+pub mod lexicon;
+pub mod neighbors;
 pub mod plan;
 pub mod readers;
 pub mod selftest;
 pub mod show;
+pub mod sibling;
 pub mod size;
 pub mod stages;
 pub mod status;
 pub mod text;
+pub mod vectors;
 pub mod views;
 
 pub use error::{Error, Result};

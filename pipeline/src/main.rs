@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,8 +11,8 @@ use clap::Parser;
 use juzi_pipeline::flow::{interrupt, machine};
 use juzi_pipeline::plan::Plan;
 use juzi_pipeline::show::{self, Request};
-use juzi_pipeline::stages::{RunOptions, shards};
-use juzi_pipeline::{Error, Result, init, selftest, size::Size, status};
+use juzi_pipeline::stages::{RunOptions, shards, synonyms};
+use juzi_pipeline::{Error, Result, init, selftest, sibling, size::Size, status};
 
 use crate::cli::{Cli, Command, Stage};
 
@@ -41,31 +42,30 @@ fn run(command: &Command) -> Result<()> {
             say(&text)
         }
         Command::Shards(stage) => {
-            let (plan, options) = resolve(stage)?;
+            let (plan, options) = resolve(stage, shards::NAME)?;
             interrupt::listen();
-            let outcome = shards::run(&plan, &options)?;
-            if let shards::Outcome::Made(_, summary) = &outcome {
-                for damage in summary.damaged() {
-                    let _ = writeln!(std::io::stderr(), "juzi: DAMAGED {damage}");
+            match shards::run(&plan, &options)? {
+                shards::Outcome::Fresh(dir) => fresh(&dir, &options),
+                shards::Outcome::Made(dir, summary) => {
+                    for damage in summary.damaged() {
+                        let _ = writeln!(std::io::stderr(), "juzi: DAMAGED {damage}");
+                    }
+                    made(shards::NAME, &dir, summary.as_ref(), &options)
                 }
             }
-            match outcome {
-                _ if options.quiet => Ok(()),
-                shards::Outcome::Fresh(dir) => {
-                    say(&format!("{}: fresh, nothing to do\n", dir.display()))
-                }
-                shards::Outcome::Made(dir, summary) => {
-                    let link = options.data.join(shards::NAME);
-                    say(&format!(
-                        "{summary}{} -> {}\n",
-                        link.display(),
-                        dir.display()
-                    ))
+        }
+        Command::Synonyms(stage) => {
+            let (plan, options) = resolve(stage, synonyms::NAME)?;
+            interrupt::listen();
+            match synonyms::run(&plan, &options)? {
+                synonyms::Outcome::Fresh(dir) => fresh(&dir, &options),
+                synonyms::Outcome::Made(dir, summary) => {
+                    made(synonyms::NAME, &dir, summary.as_ref(), &options)
                 }
             }
         }
         Command::Status(stage) => {
-            let (plan, options) = resolve(stage)?;
+            let (plan, options) = resolve(stage, "status")?;
             let options = RunOptions {
                 quiet: true,
                 ..options
@@ -77,6 +77,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Show(args) => {
             let request = Request {
                 sql: args.sql.clone(),
+                word: args.word.clone(),
                 rows: args.rows,
                 shard: args.shard,
             };
@@ -87,7 +88,7 @@ fn run(command: &Command) -> Result<()> {
         }
         Command::Verify(args) => verify(&args.dataset, args.threads.unwrap_or_else(machine::cores)),
         Command::Prune(args) => {
-            let (plan, options) = resolve(&args.stage)?;
+            let (plan, options) = resolve(&args.stage, "prune")?;
             let options = RunOptions {
                 quiet: true,
                 ..options
@@ -102,6 +103,7 @@ fn run(command: &Command) -> Result<()> {
                 say(&format!("{word} {} ({})\n", path.display(), Size(*bytes)))
             })
         }
+        Command::Augment(args) => sibling::become_trainer("augment", &args.arguments),
         Command::Selftest(args) => {
             let program = std::env::current_exe().map_err(Error::input("juzi"))?;
             let tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
@@ -117,8 +119,24 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-/// Reads the plan and turns flags into what a stage wants.
-fn resolve(stage: &Stage) -> Result<(Plan, RunOptions)> {
+fn fresh(dir: &Path, options: &RunOptions) -> Result<()> {
+    match options.quiet {
+        true => Ok(()),
+        false => say(&format!("{}: fresh, nothing to do\n", dir.display())),
+    }
+}
+
+fn made(stage: &str, dir: &Path, summary: &dyn Display, options: &RunOptions) -> Result<()> {
+    if options.quiet {
+        return Ok(());
+    }
+    let link = options.data.join(stage);
+    let (link, dir) = (link.display(), dir.display());
+    say(&format!("{summary}{link} -> {dir}\n"))
+}
+
+/// Reads the plan and turns flags into what a stage wants; `command` goes on after a stop.
+fn resolve(stage: &Stage, command: &str) -> Result<(Plan, RunOptions)> {
     let plan = Plan::read(&stage.plan)?;
     let data = stage
         .data
@@ -130,7 +148,7 @@ fn resolve(stage: &Stage) -> Result<(Plan, RunOptions)> {
         .as_ref()
         .map(|data| format!(" --data {}", data.display()))
         .unwrap_or_default();
-    let resume = format!("juzi shards {}{flags}", stage.plan.display());
+    let resume = format!("juzi {command} {}{flags}", stage.plan.display());
     let options = RunOptions {
         data,
         threads,

@@ -15,7 +15,7 @@ use juzi_schemas::fault;
 use juzi_schemas::manifest;
 
 use crate::error::{Error, Result};
-use crate::stages::shards;
+use crate::stages::{shards, synonyms};
 use crate::status;
 
 /// Upper bound on crash points, so that a defect cannot loop for ever.
@@ -41,94 +41,118 @@ pub fn crash_points(
     let root = place.join(format!("juzi-selftest-{}", std::process::id()));
     let failed = |path: &Path| juzi_schemas::Error::io(path.to_path_buf());
     std::fs::create_dir_all(&root).map_err(failed(&root))?;
-    let plan = write_corpus(&root)?;
-    let good = root.join("good");
-    start(program, &plan, &good, threads, None)?;
-    let wanted = read_manifest(&good)?;
     let mut proof = Proof::default();
-    for number in 1..POINTS_MAX {
-        let data = root.join("killed");
-        match start(program, &plan, &data, threads, Some(number))? {
-            None => {
-                std::fs::remove_dir_all(&root).map_err(failed(&root))?;
-                return Ok(proof);
-            }
-            Some(point) => {
-                start(program, &plan, &data, threads, None)?;
-                let (_, findings) = status::verify(&data.join(shards::NAME), threads)?;
-                if read_manifest(&data)? != wanted || !findings.is_empty() || leftovers(&data)? {
-                    return Err(Error::Resources(format!(
-                        "after a crash at point {number} ({point}) the dataset differs: compare {} with {}",
-                        data.display(),
-                        good.display()
-                    )));
-                }
-                if number % 50 == 0 {
-                    tell(&format!("{number} crash points survived"));
-                }
-                *proof.points.entry(point).or_default() += 1;
-                std::fs::remove_dir_all(&data).map_err(failed(&data))?;
-            }
-        }
+    let stages = [
+        (shards::NAME, write_corpus(&root)?),
+        (synonyms::NAME, write_vectors(&root)?),
+    ];
+    for (stage, plan) in &stages {
+        let run = Trial {
+            program,
+            stage,
+            plan,
+            threads,
+        };
+        run.walk(&root, &mut proof, &mut tell)?;
     }
-    Err(Error::Resources(format!(
-        "more than {POINTS_MAX} crash points"
-    )))
+    std::fs::remove_dir_all(&root).map_err(failed(&root))?;
+    Ok(proof)
 }
 
-/// True when the directory of the complete dataset holds a file that its manifest does not name.
-fn leftovers(data: &Path) -> Result<bool> {
-    let dir = data.join(shards::NAME);
-    let manifest = manifest::Manifest::read(&dir)?;
-    let entries = std::fs::read_dir(&dir).map_err(juzi_schemas::Error::io(&dir))?;
-    let known = |name: &str| {
-        name == manifest::NAME
-            || name == manifest::REPORT
-            || manifest.files.iter().any(|file| file.name == name)
-    };
-    Ok(entries
-        .flatten()
-        .any(|entry| !known(&entry.file_name().to_string_lossy())))
-}
-
-fn read_manifest(data: &Path) -> Result<String> {
-    let path = data.join(shards::NAME).join(manifest::NAME);
-    Ok(std::fs::read_to_string(&path).map_err(juzi_schemas::Error::io(&path))?)
-}
-
-/// Runs the stage; the name of the crash point when the run was killed there.
-fn start(
-    program: &Path,
-    plan: &Path,
-    data: &Path,
+/// A small run of one stage.
+struct Trial<'t> {
+    program: &'t Path,
+    stage: &'t str,
+    plan: &'t Path,
     threads: usize,
-    crash: Option<u64>,
-) -> Result<Option<String>> {
-    let mut command = Command::new(program);
-    command
-        .arg("shards")
-        .arg(plan)
-        .arg("--data")
-        .arg(data)
-        .args(["--quiet", "--threads", &threads.to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.env_remove(fault::VARIABLE);
-    if let Some(number) = crash {
-        command.env(fault::VARIABLE, number.to_string());
-    }
-    let output = command.output().map_err(Error::input(program))?;
-    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
-    match (output.status.signal(), output.status.code()) {
-        (Some(9), _) => {
-            let point = talk
-                .lines()
-                .find_map(|line| line.strip_prefix("crash point: "));
-            Ok(Some(point.unwrap_or("an unnamed point").to_string()))
+}
+
+impl Trial<'_> {
+    /// Kills the run at one point after the other until it ends by itself.
+    fn walk(&self, root: &Path, proof: &mut Proof, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let failed = |path: &Path| juzi_schemas::Error::io(path.to_path_buf());
+        let good = root.join(format!("good-{}", self.stage));
+        self.start(&good, None)?;
+        let wanted = self.read_manifest(&good)?;
+        for number in 1..POINTS_MAX {
+            let data = root.join("killed");
+            match self.start(&data, Some(number))? {
+                None => {
+                    return std::fs::remove_dir_all(&data).map_err(|e| failed(&data)(e).into());
+                }
+                Some(point) => {
+                    self.start(&data, None)?;
+                    let (_, findings) = status::verify(&data.join(self.stage), self.threads)?;
+                    let same = self.read_manifest(&data)? == wanted;
+                    if !same || !findings.is_empty() || self.leftovers(&data)? {
+                        return Err(Error::Resources(format!(
+                            "{}: after a crash at point {number} ({point}) the dataset differs: compare {} with {}",
+                            self.stage,
+                            data.display(),
+                            good.display()
+                        )));
+                    }
+                    if number % 50 == 0 {
+                        tell(&format!("{}: {number} crash points survived", self.stage));
+                    }
+                    *proof.points.entry(point).or_default() += 1;
+                    std::fs::remove_dir_all(&data).map_err(failed(&data))?;
+                }
+            }
         }
-        (_, Some(0)) => Ok(None),
-        (signal, code) => Err(Error::Resources(format!(
-            "the run ended with {signal:?} {code:?}: {talk}"
-        ))),
+        Err(Error::Resources(format!(
+            "more than {POINTS_MAX} crash points"
+        )))
+    }
+
+    /// True when the directory of the complete dataset holds a file that its manifest does not name.
+    fn leftovers(&self, data: &Path) -> Result<bool> {
+        let dir = data.join(self.stage);
+        let manifest = manifest::Manifest::read(&dir)?;
+        let entries = std::fs::read_dir(&dir).map_err(juzi_schemas::Error::io(&dir))?;
+        let known = |name: &str| {
+            name == manifest::NAME
+                || name == manifest::REPORT
+                || manifest.files.iter().any(|file| file.name == name)
+        };
+        Ok(entries
+            .flatten()
+            .any(|entry| !known(&entry.file_name().to_string_lossy())))
+    }
+
+    fn read_manifest(&self, data: &Path) -> Result<String> {
+        let path = data.join(self.stage).join(manifest::NAME);
+        Ok(std::fs::read_to_string(&path).map_err(juzi_schemas::Error::io(&path))?)
+    }
+
+    /// Runs the stage; the name of the crash point when the run was killed there.
+    fn start(&self, data: &Path, crash: Option<u64>) -> Result<Option<String>> {
+        let mut command = Command::new(self.program);
+        command
+            .arg(self.stage)
+            .arg(self.plan)
+            .arg("--data")
+            .arg(data)
+            .args(["--quiet", "--threads", &self.threads.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.env_remove(fault::VARIABLE);
+        if let Some(number) = crash {
+            command.env(fault::VARIABLE, number.to_string());
+        }
+        let output = command.output().map_err(Error::input(self.program))?;
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        match (output.status.signal(), output.status.code()) {
+            (Some(9), _) => {
+                let point = talk
+                    .lines()
+                    .find_map(|line| line.strip_prefix("crash point: "));
+                Ok(Some(point.unwrap_or("an unnamed point").to_string()))
+            }
+            (_, Some(0)) => Ok(None),
+            (signal, code) => Err(Error::Resources(format!(
+                "the run ended with {signal:?} {code:?}: {talk}"
+            ))),
+        }
     }
 }
 
@@ -164,4 +188,26 @@ fn write_corpus(root: &Path) -> Result<PathBuf> {
         std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
     }
     Ok(path("plan.toml"))
+}
+
+/// Vectors of a few hundred words, to be searched approximately, with bad rows.
+fn write_vectors(root: &Path) -> Result<PathBuf> {
+    let mut text = String::from("402 8\n");
+    for number in 0..400u32 {
+        let word = char::from_u32(0x4e00 + number * 7).expect("a Han character");
+        let _ = write!(text, "{word}语");
+        for place in 0..8 {
+            let wave = f64::from((number / 4) * (place + 3)) + f64::from(number % 4) * 0.05;
+            let _ = write!(text, " {:.4}", wave.sin());
+        }
+        text.push('\n');
+    }
+    text.push_str("坏 1 2 x 4 5 6 7 8\n零 0 0 0 0 0 0 0 0\n");
+    let plan = "name = \"selftest-synonyms\"\n[synonyms]\nvectors = \"vectors.txt\"\nvocabulary = \"vectors\"\n\
+        index = \"ivf\"\nlists = 10\nk = 3\nneighbors = 6\n";
+    let path = |name: &str| root.join(name);
+    for (name, text) in [("vectors.txt", text.as_str()), ("synonyms.toml", plan)] {
+        std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
+    }
+    Ok(path("synonyms.toml"))
 }

@@ -11,7 +11,7 @@ use juzi_schemas::manifest::{self, Manifest};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::size::Size;
-use crate::stages::{RunOptions, shards};
+use crate::stages::{self, Identity, RunOptions};
 
 /// State of a stage's dataset.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum State {
     Partial(usize, u64),
     /// Nothing there.
     Missing,
+    /// Cannot be made as the plan stands; why.
+    Blocked(String),
 }
 
 /// One line of the status table.
@@ -41,9 +43,24 @@ pub struct Status {
 /// # Errors
 /// An input cannot be read.
 pub fn status(plan: &Plan, options: &RunOptions) -> Result<Vec<Status>> {
-    let identity = shards::identity(plan, options)?;
-    let dir = dataset::directory(&options.data, shards::NAME, &identity.fingerprint);
-    let link = options.data.join(shards::NAME);
+    let stages = stages::of(plan).into_iter();
+    stages
+        .map(|(stage, identity)| match identity(plan, options) {
+            Ok(identity) => status_of(stage, &identity, options),
+            // A stage may wait for files that an earlier one does not need.
+            Err(Error::Plan { message, .. }) => Ok(Status {
+                stage,
+                state: State::Blocked(message),
+                found: None,
+            }),
+            Err(error) => Err(error),
+        })
+        .collect()
+}
+
+fn status_of(stage: &'static str, identity: &Identity, options: &RunOptions) -> Result<Status> {
+    let dir = dataset::directory(&options.data, stage, &identity.fingerprint);
+    let link = options.data.join(stage);
     let current = Manifest::read(&link).ok();
     let wanted = Manifest::read(&dir)
         .ok()
@@ -61,15 +78,15 @@ pub fn status(plan: &Plan, options: &RunOptions) -> Result<Vec<Status>> {
         State::Partial(files, tree_bytes(&dir))
     } else {
         match &current {
-            Some(manifest) => State::Stale(differences(manifest, &identity)),
+            Some(manifest) => State::Stale(differences(manifest, identity)),
             None => State::Missing,
         }
     };
-    Ok(vec![Status {
-        stage: shards::NAME,
+    Ok(Status {
+        stage,
         state,
         found,
-    }])
+    })
 }
 
 impl std::fmt::Display for Status {
@@ -79,6 +96,7 @@ impl std::fmt::Display for Status {
             State::Stale(_) => "stale",
             State::Partial(..) => "partial",
             State::Missing => "missing",
+            State::Blocked(_) => "blocked",
         };
         write!(out, "{:<10} {name:<8}", self.stage)?;
         if let Some((rows, bytes, age)) = self.found {
@@ -95,13 +113,14 @@ impl std::fmt::Display for Status {
                     Size(*bytes)
                 )
             }
+            State::Blocked(reason) => write!(out, "\n  {reason}"),
             State::Fresh | State::Missing => Ok(()),
         }
     }
 }
 
 /// Why a dataset is not what the plan now asks for.
-fn differences(manifest: &Manifest, identity: &shards::Identity) -> Vec<String> {
+fn differences(manifest: &Manifest, identity: &Identity) -> Vec<String> {
     let mut found = Vec::new();
     compare("", &manifest.plan, &identity.plan, &mut found);
     for input in &identity.inputs {
@@ -168,9 +187,20 @@ fn compare(place: &str, old: &serde_json::Value, new: &serde_json::Value, found:
 /// # Errors
 /// The lock is held, or a file cannot be deleted.
 pub fn prune(plan: &Plan, options: &RunOptions, only_say: bool) -> Result<Vec<(PathBuf, u64)>> {
-    let identity = shards::identity(plan, options)?;
-    let wanted = dataset::directory(&options.data, shards::NAME, &identity.fingerprint);
-    let linked = std::fs::canonicalize(options.data.join(shards::NAME)).ok();
+    let mut kept = Vec::new();
+    for (stage, identity) in stages::of(plan) {
+        match identity(plan, options) {
+            Ok(identity) => kept.push(dataset::directory(
+                &options.data,
+                stage,
+                &identity.fingerprint,
+            )),
+            // What a blocked stage made before stays, by its stable name.
+            Err(Error::Plan { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        kept.extend(std::fs::canonicalize(options.data.join(stage)));
+    }
     let store = options.data.join(STORE);
     let mut deleted = Vec::new();
     if !store.is_dir() {
@@ -178,8 +208,10 @@ pub fn prune(plan: &Plan, options: &RunOptions, only_say: bool) -> Result<Vec<(P
     }
     for entry in std::fs::read_dir(&store).map_err(juzi_schemas::Error::io(&store))? {
         let path = entry.map_err(juzi_schemas::Error::io(&store))?.path();
-        let linked_here = linked.is_some() && std::fs::canonicalize(&path).ok() == linked;
-        if !path.is_dir() || path == wanted || linked_here {
+        let place = std::fs::canonicalize(&path);
+        let is_kept =
+            |kept: &PathBuf| *kept == path || place.as_ref().is_ok_and(|place| place == kept);
+        if !path.is_dir() || kept.iter().any(is_kept) {
             continue;
         }
         let lock = path.with_extension("lock");

@@ -22,6 +22,13 @@ pub struct Counters {
     pub rows: AtomicU64,
 }
 
+/// What a phase's total counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Rows,
+}
+
 /// A running phase; ends when dropped.
 pub struct Phase {
     /// Shared with the workers.
@@ -33,10 +40,19 @@ pub struct Phase {
 impl Phase {
     /// Starts showing a phase of so many bytes; `quiet` shows nothing.
     pub fn start(name: &'static str, total: u64, quiet: bool) -> Phase {
+        Phase::measured(name, total, Unit::Bytes, quiet)
+    }
+
+    /// Starts showing a phase of so many rows.
+    pub fn of_rows(name: &'static str, total: u64, quiet: bool) -> Phase {
+        Phase::measured(name, total, Unit::Rows, quiet)
+    }
+
+    fn measured(name: &'static str, total: u64, unit: Unit, quiet: bool) -> Phase {
         let counters = Arc::new(Counters::default());
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let (shared, end) = (counters.clone(), ended.clone());
-        let show = move || show(name, total, &shared, &end);
+        let show = move || show(name, total, unit, &shared, &end);
         let thread = (!quiet).then(|| {
             std::thread::Builder::new()
                 .name("progress".into())
@@ -61,11 +77,15 @@ impl Drop for Phase {
     }
 }
 
-fn show(name: &str, total: u64, counters: &Counters, ended: &(Mutex<bool>, Condvar)) {
+fn show(name: &str, total: u64, unit: Unit, counters: &Counters, ended: &(Mutex<bool>, Condvar)) {
     let terminal = std::io::stderr().is_terminal();
     let bar = terminal.then(|| {
-        let style =
-            "{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} eta {eta}";
+        let style = match unit {
+            Unit::Bytes => {
+                "{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} eta {eta}"
+            }
+            Unit::Rows => "{prefix:>8} [{bar:30}] {pos}/{len} {msg} eta {eta}",
+        };
         let style = ProgressStyle::with_template(style)
             .expect("a constant template")
             .progress_chars("=> ");
@@ -78,29 +98,45 @@ fn show(name: &str, total: u64, counters: &Counters, ended: &(Mutex<bool>, Condv
     } else {
         LINE_EVERY
     };
-    let mut done = ended.0.lock().expect("no holder panics");
-    while !*done {
-        done = ended
+    let mut over = ended.0.lock().expect("no holder panics");
+    while !*over {
+        over = ended
             .1
-            .wait_timeout(done, every)
+            .wait_timeout(over, every)
             .expect("no holder panics")
             .0;
-        let bytes = counters.bytes.load(Ordering::Relaxed).min(total);
         let rows = counters.rows.load(Ordering::Relaxed);
+        let done = match unit {
+            Unit::Bytes => counters.bytes.load(Ordering::Relaxed),
+            Unit::Rows => rows,
+        };
+        let done = done.min(total);
         let seconds = started.elapsed().as_secs_f64().max(1e-3);
         let rate = rows as f64 / seconds;
         match &bar {
             Some(bar) => {
-                bar.set_position(bytes);
-                bar.set_message(format!("{rows} rows, {rate:.0} rows/s"));
+                bar.set_position(done);
+                bar.set_message(match unit {
+                    Unit::Bytes => format!("{rows} rows, {rate:.0} rows/s"),
+                    Unit::Rows => format!("{rate:.0} rows/s"),
+                });
             }
-            None if !*done => {
-                let left = seconds * total.saturating_sub(bytes) as f64 / bytes.max(1) as f64;
-                let (bytes, total) = (Size(bytes), Size(total));
+            None if !*over => {
+                let left = match done {
+                    0 => "time left not known yet".to_string(),
+                    _ => {
+                        let left = seconds * total.saturating_sub(done) as f64 / done as f64;
+                        format!("about {left:.0} s left")
+                    }
+                };
+                let place = match unit {
+                    Unit::Bytes => format!("{} of {}, {rows} rows", Size(done), Size(total)),
+                    Unit::Rows => format!("{rows} of {total} rows"),
+                };
                 // Progress is talk; a closed stderr must not stop the work.
                 let _ = writeln!(
                     std::io::stderr(),
-                    "{name}: {bytes} of {total}, {rows} rows, {rate:.0} rows/s, about {left:.0} s left"
+                    "{name}: {place}, {rate:.0} rows/s, {left}"
                 );
             }
             None => {}
@@ -111,10 +147,20 @@ fn show(name: &str, total: u64, counters: &Counters, ended: &(Mutex<bool>, Condv
     }
     let rows = counters.rows.load(Ordering::Relaxed);
     let seconds = started.elapsed().as_secs_f64();
-    let rate = total as f64 / 1e6 / seconds.max(1e-3);
-    let _ = writeln!(
-        std::io::stderr(),
-        "{name}: {rows} rows, {} in {seconds:.1} s, {rate:.0} MB/s",
-        Size(total)
-    );
+    let rate = total as f64 / seconds.max(1e-3);
+    let rate = match unit {
+        Unit::Bytes => format!(
+            "{rows} rows, {} in {seconds:.1} s, {:.0} MB/s",
+            Size(total),
+            rate / 1e6
+        ),
+        Unit::Rows => format!("{rows} rows in {seconds:.1} s, {rate:.0} rows/s"),
+    };
+    let _ = writeln!(std::io::stderr(), "{name}: {rate}");
+}
+
+/// Says a line on stderr.
+pub fn say(line: &str) {
+    // Talk; a closed stderr must not stop the work.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

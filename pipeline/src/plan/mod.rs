@@ -2,6 +2,7 @@
 
 mod files;
 mod options;
+mod synonyms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::views::View;
 use files::{files, sort};
 
 pub use options::{NeighborOptions, PassageOptions, Pieces, Profile, ShardsOptions};
+pub use synonyms::{Candidates, IndexKind, SynonymsOptions, SynonymsPlan, Vocabulary};
 
 /// A plan file as written.
 #[derive(Debug, Deserialize)]
@@ -34,6 +36,7 @@ struct LowPlan {
     evaluation: Vec<LowEvaluation>,
     #[serde(default)]
     shards: ShardsOptions,
+    synonyms: Option<SynonymsOptions>,
 }
 
 fn one() -> u64 {
@@ -111,8 +114,10 @@ pub struct Plan {
     pub evaluation: Vec<Corpus>,
     /// Files of the evaluation sets.
     pub evaluation_inputs: Vec<Input>,
-    /// The stage's own table.
+    /// The table of the stage `shards`.
     pub shards: ShardsOptions,
+    /// The table of the stage `synonyms`, if the plan has it.
+    pub synonyms: Option<SynonymsPlan>,
 }
 
 impl Plan {
@@ -137,7 +142,12 @@ impl Plan {
         let mut low: LowPlan = toml::from_str(text)
             .map_err(|error| wrong(error.to_string().trim_end().to_string()))?;
         check_name(&low.name).map_err(|message| wrong(format!("name: {message}")))?;
-        if low.corpora.is_empty() {
+        if low.corpora.is_empty()
+            && low
+                .synonyms
+                .as_ref()
+                .is_none_or(SynonymsOptions::uses_shards)
+        {
             return Err(wrong(
                 "no [[corpora]]; `juzi init DIR` writes a plan for the files in a directory".into(),
             ));
@@ -214,6 +224,11 @@ impl Plan {
         low.shards
             .check()
             .map_err(|message| wrong(format!("[shards] {message}")))?;
+        let synonyms = low
+            .synonyms
+            .map(|options| SynonymsPlan::resolve(options, base))
+            .transpose()
+            .map_err(|message| wrong(format!("[synonyms] {message}")))?;
         let plan = Plan {
             path: path.into(),
             name: low.name,
@@ -223,6 +238,7 @@ impl Plan {
             evaluation,
             evaluation_inputs,
             shards: low.shards,
+            synonyms,
         };
         plan.check_lengths()
             .map_err(|message| wrong(format!("[shards] {message}")))?;
@@ -289,7 +305,7 @@ impl Plan {
             })
     }
 
-    /// Everything in the plan that can change rows or files, without paths.
+    /// Everything in the plan that can change the shards, without paths.
     pub fn resolved(&self) -> serde_json::Value {
         let corpus = |corpus: &Corpus| {
             serde_json::json!({

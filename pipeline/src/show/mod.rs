@@ -7,6 +7,7 @@ mod print;
 use std::path::Path;
 
 use juzi_schemas::manifest::{Manifest, Table};
+use juzi_schemas::synonym::{self, Synonyms};
 use polars::lazy::dsl::{col, concat_lf_diagonal, lit};
 use polars::prelude::{
     DataFrame, DataType, IntoLazy, LazyFrame, PlRefPath, ScanArgsParquet, UnionArgs,
@@ -14,6 +15,7 @@ use polars::prelude::{
 use polars::sql::SQLContext;
 
 use crate::error::{Error, Result};
+use crate::lexicon::luse;
 
 pub use print::Format;
 
@@ -22,6 +24,8 @@ pub use print::Format;
 pub struct Request {
     /// A query over the tables `rows` and `dropped`.
     pub sql: Option<String>,
+    /// Only the synonyms of this word.
+    pub word: Option<String>,
     /// This many of the first rows.
     pub rows: usize,
     /// Only this shard.
@@ -39,8 +43,26 @@ pub fn show(
     out: &mut dyn std::io::Write,
 ) -> Result<()> {
     let manifest = Manifest::read(dir)?;
-    let rows = table(dir, &manifest, Table::Rows, request.shard)?;
+    if format == Format::Luse && request.sql.is_none() && request.word.is_none() {
+        let synonyms = Synonyms::open(dir)?;
+        let exported = luse::export(&synonyms, out);
+        return exported
+            .map(drop)
+            .map_err(|error| Error::Query(error.to_string()));
+    }
+    let mut rows = table(dir, &manifest, Table::Rows, request.shard)?;
+    if let Some(word) = &request.word {
+        if manifest.stage != synonym::STAGE {
+            let message = format!(
+                "--word is for synonyms; this dataset holds {}",
+                manifest.stage
+            );
+            return Err(Error::Usage(message));
+        }
+        rows = rows.filter(col("word").eq(lit(word.as_str())));
+    }
     let frame = match &request.sql {
+        None if request.word.is_some() => rows.collect(),
         None => rows.limit(request.rows as u32).collect(),
         Some(sql) => {
             let mut context = SQLContext::new();
@@ -86,17 +108,22 @@ fn table(dir: &Path, manifest: &Manifest, table: Table, shard: Option<usize>) ->
         );
     }
     let frame = match kinds.len() {
-        0 => return Ok(empty(table)),
+        0 => return Ok(empty(manifest, table)),
         1 => kinds.remove(0),
         _ => concat_lf_diagonal(kinds, UnionArgs::default()).map_err(failed)?,
     };
-    let id = if table == Table::Rows { "id" } else { "keeper" };
+    let id = match table {
+        Table::Rows if manifest.stage == synonym::STAGE => return Ok(frame),
+        Table::Rows => "id",
+        Table::Dropped => "keeper",
+    };
     Ok(frame.with_column(col(id).binary().hex_encode().alias(id)))
 }
 
 /// A table without files still has its columns.
-fn empty(table: Table) -> LazyFrame {
+fn empty(manifest: &Manifest, table: Table) -> LazyFrame {
     let schema = match table {
+        Table::Rows if manifest.stage == synonym::STAGE => synonym::schema(),
         Table::Rows => {
             let kind = juzi_schemas::record::Kind::Text;
             juzi_schemas::record::Layout {

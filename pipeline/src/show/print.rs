@@ -14,6 +14,8 @@ pub enum Format {
     Json,
     /// With a header; lists as JSON text.
     Csv,
+    /// All synonyms as LUSE's JSON object `{word: [synonyms]}`.
+    Luse,
 }
 
 /// Widest string cell of a table, in characters.
@@ -46,6 +48,7 @@ pub fn frame(mut frame: DataFrame, format: Format, out: &mut dyn Write) -> Resul
             CsvWriter::new(out).finish(&mut frame).map_err(failed)
         }
         Format::Table => table(&frame, out),
+        Format::Luse => Err("the format luse is for whole datasets of synonyms".into()),
     }
 }
 

@@ -27,20 +27,16 @@ mod sorter;
 mod spill;
 mod unit;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use juzi_schemas::dataset::{self, DatasetWriter};
-use juzi_schemas::fingerprint::Fingerprint;
-use juzi_schemas::manifest::{self, Manifest};
+use juzi_schemas::manifest;
 use juzi_schemas::random::Order;
-use juzi_schemas::shard::FORMAT;
 
-use super::RunOptions;
+use super::{Identity, RunOptions};
 use crate::error::{Error, Result};
-use crate::flow::progress::Phase;
-use crate::inputs::{Input, hash_files};
+use crate::inputs::Input;
 use crate::plan::Plan;
 use crate::text::leaks::LeakGate;
 
@@ -62,18 +58,6 @@ pub const DICTIONARIES: [(&str, &str); 2] = [
     ),
 ];
 
-/// What the dataset of a plan follows from.
-pub struct Identity {
-    /// Hash of all below.
-    pub fingerprint: Fingerprint,
-    /// The inputs with their hashes.
-    pub inputs: Vec<manifest::Input>,
-    /// The dictionaries with their hashes.
-    pub dictionaries: BTreeMap<String, Fingerprint>,
-    /// The resolved plan.
-    pub plan: serde_json::Value,
-}
-
 /// How a run ended.
 pub enum Outcome {
     /// The dataset was there.
@@ -87,21 +71,9 @@ pub enum Outcome {
 /// # Errors
 /// An input cannot be read.
 pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
-    let store = options.data.join(dataset::STORE);
     let all: Vec<&Input> = plan.inputs.iter().chain(&plan.evaluation_inputs).collect();
     let paths: Vec<PathBuf> = all.iter().map(|input| input.path.clone()).collect();
-    let phase = Phase::start(
-        "hash",
-        all.iter().map(|input| input.bytes).sum(),
-        options.quiet,
-    );
-    let hashes = hash_files(
-        &paths,
-        &store.join("inputs.json"),
-        options.threads,
-        &phase.counters.bytes,
-    )?;
-    drop(phase);
+    let hashes = super::hashes(&paths, options)?;
     let corpora = plan
         .inputs
         .iter()
@@ -113,7 +85,7 @@ pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
     let names = corpora
         .cloned()
         .chain(sets.map(|name| format!("evaluation/{name}")));
-    let mut inputs: Vec<manifest::Input> = all
+    let inputs = all
         .iter()
         .zip(names)
         .zip(hashes)
@@ -125,19 +97,7 @@ pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
             hash,
         })
         .collect();
-    inputs.sort();
-    let dictionaries: BTreeMap<String, Fingerprint> = DICTIONARIES
-        .iter()
-        .map(|(name, text)| (name.to_string(), Fingerprint::of(text.as_bytes())))
-        .collect();
-    let resolved = plan.resolved();
-    let fingerprint = Fingerprint::of_json(&(NAME, FORMAT, &resolved, &inputs, &dictionaries));
-    Ok(Identity {
-        fingerprint,
-        inputs,
-        dictionaries,
-        plan: resolved,
-    })
+    Ok(Identity::new(NAME, inputs, &DICTIONARIES, plan.resolved()))
 }
 
 /// Makes the dataset of a plan, or finds it made, or goes on where a run was stopped.
@@ -146,15 +106,16 @@ pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
 /// Input, disk or memory; an interruption; more bad input than the plan allows.
 pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let started = Instant::now();
+    if plan.corpora.is_empty() {
+        return Err(Error::Plan {
+            path: plan.path.clone(),
+            message: "no [[corpora]] to make shards of".into(),
+        });
+    }
     let store = options.data.join(dataset::STORE);
     std::fs::create_dir_all(&store).map_err(juzi_schemas::Error::io(&store))?;
     let identity = identity(plan, options)?;
-    let dir = dataset::directory(&options.data, NAME, &identity.fingerprint);
-    if let Ok(manifest) = Manifest::read(&dir)
-        && manifest.fingerprint == identity.fingerprint
-    {
-        dataset::check_sizes(&dir, &manifest)?;
-        dataset::settle(&options.data, NAME, &dir, &manifest)?;
+    if let Some(dir) = identity.made(NAME, options)? {
         return Ok(Outcome::Fresh(dir));
     }
     let workers = estimate::workers(plan, options)?;

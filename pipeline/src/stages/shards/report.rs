@@ -8,14 +8,15 @@ use juzi_schemas::manifest::{File, Manifest, Table, combined};
 use juzi_schemas::shard::FORMAT;
 use serde_json::json;
 
+use super::NAME;
 use super::shard_pass::Made;
 use super::spill::Counts;
-use super::{Identity, NAME};
 use crate::error::{Error, Result};
 use crate::flow::machine;
 use crate::inputs::total_bytes;
 use crate::plan::Plan;
 use crate::size::Size;
+use crate::stages::Identity;
 
 /// Totals of a run.
 pub struct Summary {
@@ -245,6 +246,7 @@ pub fn manifest(identity: &Identity, plan: &Plan, summary: &Summary, made: &[Mad
         corpora: plan.corpus_names(),
         dropped: summary.dropped(),
         counts: summary.counts(),
+        measures: BTreeMap::new(),
         files: files.collect(),
         inputs: identity.inputs.clone(),
         dictionaries: identity.dictionaries.clone(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod augment;
 mod commands;
 mod damaged;
 mod determinism;
@@ -14,5 +15,11 @@ mod schemas;
 mod splits;
 mod stages;
 mod support;
+mod synonyms;
+mod synonyms_lexicon;
+mod synonyms_refusals;
+mod synonyms_resume;
+mod synonyms_vocabulary;
 mod tidy;
+mod vectors;
 mod views;

@@ -5,7 +5,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float32Type, UInt8Type};
 use arrow::record_batch::RecordBatch;
 use juzi_schemas::manifest::{Manifest, Table};
 use serde_json::Value;
@@ -133,11 +134,37 @@ impl Place {
         self.dataset(data)
     }
 
-    /// The dataset in a directory, checked.
+    /// Runs the stage `synonyms` on `plan.toml`; datasets go to the directory `data`.
+    pub fn synonyms(&self, data: &str, flags: &[&str]) -> Run {
+        let arguments = ["synonyms", "plan.toml", "--data", data];
+        self.juzi(&[&arguments, flags].concat())
+    }
+
+    /// Writes a plan and makes its synonyms.
+    #[track_caller]
+    pub fn make_synonyms(&self, data: &str, plan: &str, flags: &[&str]) -> Dataset {
+        self.write("plan.toml", plan);
+        self.synonyms(data, flags).expect(0, &[]);
+        self.synonyms_in(data)
+    }
+
+    /// The shards in a directory, checked.
     #[track_caller]
     pub fn dataset(&self, data: &str) -> Dataset {
-        let dir = self.path(data).join("shards");
+        self.checked(data, "shards")
+    }
+
+    /// The synonyms in a directory, checked.
+    #[track_caller]
+    pub fn synonyms_in(&self, data: &str) -> Dataset {
+        self.checked(data, "synonyms")
+    }
+
+    #[track_caller]
+    fn checked(&self, data: &str, stage: &str) -> Dataset {
+        let dir = self.path(data).join(stage);
         let manifest = Manifest::read(&dir).unwrap();
+        assert_eq!(manifest.stage, stage);
         let dataset = Dataset { dir, manifest };
         dataset.check();
         dataset
@@ -162,23 +189,32 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// What must hold of every dataset: totals balance, all hashes hold, keepers were kept.
+    /// What must hold of every dataset: totals balance, all hashes hold.
     #[track_caller]
     fn check(&self) {
-        let Manifest { counts, .. } = &self.manifest;
         let rows_of = |table| {
             let files = self.manifest.files_of(table);
             files.map(|file| file.rows).sum::<u64>()
         };
         let (rows, ledger) = (rows_of(Table::Rows), rows_of(Table::Dropped));
-        let came = counts["records_in"] + counts["documents_dropped"];
-        assert_eq!(came, rows + ledger, "{counts:?}");
         assert_eq!(rows, self.manifest.rows);
         assert_eq!(ledger, self.manifest.dropped.values().sum::<u64>());
-        assert_eq!(ledger, counts["dropped"]);
-        assert_eq!(rows, self.manifest.kinds.values().sum::<u64>());
         let (_, findings) = juzi_pipeline::status::verify(&self.dir, 1).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
+        match self.manifest.stage.as_str() {
+            "synonyms" => self.check_synonyms(),
+            _ => self.check_records(rows, ledger),
+        }
+    }
+
+    /// What must hold of shards: ids differ, keepers were kept.
+    #[track_caller]
+    fn check_records(&self, rows: u64, ledger: u64) {
+        let Manifest { counts, .. } = &self.manifest;
+        let came = counts["records_in"] + counts["documents_dropped"];
+        assert_eq!(came, rows + ledger, "{counts:?}");
+        assert_eq!(ledger, counts["dropped"]);
+        assert_eq!(rows, self.manifest.kinds.values().sum::<u64>());
         let ids = self.ids();
         assert_eq!(ids.len() as u64, rows, "ids differ");
         let near = self.manifest.dropped.contains_key("near_duplicate");
@@ -190,6 +226,67 @@ impl Dataset {
                 assert!(ids.contains(&u128::from_be_bytes(keeper)));
             }
         }
+    }
+
+    /// What must hold of synonyms: ranks without gaps, no word twice, cosines descending and high
+    /// enough, everything accounted for.
+    #[track_caller]
+    fn check_synonyms(&self) {
+        let Manifest { counts, plan, .. } = &self.manifest;
+        let (mut words, mut own) = (BTreeSet::new(), BTreeSet::new());
+        let (mut word, mut last) = (String::new(), f32::INFINITY);
+        let floor = plan["synonyms"]["cosine_min"].as_f64().unwrap() as f32;
+        let k = plan["synonyms"]["k"].as_u64().unwrap() as usize;
+        let imported = counts.contains_key("words_imported");
+        for batch in self.batches(Table::Rows) {
+            let column = |name: &str| batch.column_by_name(name).unwrap();
+            let texts = |name: &str| column(name).as_string::<i32>().clone();
+            let (all, synonyms, sources) = (texts("word"), texts("synonym"), texts("source"));
+            let ranks = column("rank").as_primitive::<UInt8Type>();
+            let cosines = column("cosine").as_primitive::<Float32Type>();
+            for row in 0..batch.num_rows() {
+                if ranks.value(row) == 1 {
+                    word = all.value(row).to_string();
+                    assert!(words.insert(word.clone()), "{word} comes twice");
+                    (own, last) = (BTreeSet::new(), f32::INFINITY);
+                }
+                let synonym = synonyms.value(row);
+                assert_eq!(all.value(row), word);
+                assert!(synonym != word && own.insert(synonym.to_string()), "{word}");
+                assert_eq!(usize::from(ranks.value(row)), own.len(), "{word}");
+                assert!(own.len() <= k || imported, "{word}");
+                assert_eq!(sources.value(row) == "import", imported);
+                if sources.value(row) == "vectors" {
+                    let cosine = cosines.value(row);
+                    assert!(cosines.is_valid(row), "{word}");
+                    assert!(cosine <= last && cosine >= floor, "{word} {synonym}");
+                    last = cosine;
+                }
+            }
+        }
+        let sum = |names: &[&str]| names.iter().map(|name| counts[*name]).sum::<u64>();
+        let balance = |whole: &str, parts: &[&str]| {
+            assert_eq!(counts[whole], sum(parts), "{whole} {counts:?}");
+        };
+        if imported {
+            assert_eq!(counts["words_imported"], words.len() as u64);
+            assert_eq!(counts["synonyms_imported"], self.manifest.rows);
+            return;
+        }
+        let rows = ["kept", "skipped", "bad"].map(|part| format!("vector_rows_{part}"));
+        balance("vector_rows", &rows.each_ref().map(String::as_str));
+        assert_eq!(counts["words_with_synonyms"], words.len() as u64);
+        let searched = sum(&["words_searched", "words_named_only"]);
+        assert_eq!(
+            searched,
+            sum(&["words_with_synonyms", "words_without_synonyms"])
+        );
+        let neighbors = counts.keys().filter(|name| name.starts_with("neighbors_"));
+        let mut neighbors: Vec<&str> = neighbors.map(String::as_str).collect();
+        neighbors.push("synonyms_of_vectors");
+        balance("neighbors", &neighbors);
+        let made = sum(&["synonyms_of_vectors", "synonyms_of_dictionary"]);
+        assert_eq!(made, self.manifest.rows, "{counts:?}");
     }
 
     /// The batches of a table, in order.

@@ -120,10 +120,48 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "crate::stages",
             "crate::readers",
+            "crate::lexicon",
             "crate::views",
             "crate::plan",
             "crate::show",
             "crate::inputs",
+        ],
+    ),
+    (
+        "lexicon",
+        &[
+            "crate::stages",
+            "crate::readers",
+            "crate::views",
+            "crate::plan",
+            "crate::show",
+            "crate::inputs",
+        ],
+    ),
+    (
+        "neighbors",
+        &[
+            "crate::stages",
+            "crate::readers",
+            "crate::lexicon",
+            "crate::vectors",
+            "crate::views",
+            "crate::text",
+            "crate::plan",
+            "crate::show",
+            "crate::inputs",
+        ],
+    ),
+    (
+        "vectors",
+        &[
+            "crate::stages",
+            "crate::lexicon",
+            "crate::neighbors",
+            "crate::views",
+            "crate::text",
+            "crate::plan",
+            "crate::show",
         ],
     ),
     (

@@ -11,6 +11,8 @@
 //! Whole runs alternate with the peers', so that a drift of the machine meets all of them. The
 //! limits are each measured alone on one core, in this process, over part of the same text.
 
+#[path = "../child.rs"]
+mod child;
 mod input;
 mod limits;
 mod runs;

@@ -1,12 +1,9 @@
 //! Whole runs: ours in several settings and the peers', in turn, each with time and memory.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use crate::input::variable;
-use crate::say;
+use crate::{child, say};
 
 struct Run {
     name: String,
@@ -139,51 +136,13 @@ fn run(name: &str, command: Vec<String>, output: PathBuf, reports_seconds: bool)
 
 /// One run: seconds and the largest resident memory of the process, in MB.
 fn once(run: &Run) -> Result<(f64, f64), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", run.name);
-    let mut command = Command::new(&run.command[0]);
-    command
-        .args(&run.command[1..])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0);
-    let started = Instant::now();
-    let mut child = command.spawn().map_err(failed)?;
-    let mut text = String::new();
-    let read = std::io::Read::read_to_string(
-        &mut child.stdout.take().expect("stdout is piped"),
-        &mut text,
-    );
-    read.map_err(failed)?;
-    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: waits for our own child; both pointers have room for what the call writes.
-    let ended = unsafe {
-        libc::wait4(
-            child.id() as libc::pid_t,
-            &mut status,
-            0,
-            usage.as_mut_ptr(),
-        )
-    };
-    let seconds = started.elapsed().as_secs_f64();
-    if ended < 0 || status != 0 {
-        return Err(format!(
-            "{} failed; try: {}",
-            run.name,
-            run.command.join(" ")
-        ));
-    }
-    // SAFETY: zeroed before the call and filled by it.
-    let memory_mb = unsafe { usage.assume_init() }.ru_maxrss as f64 / 1e3;
+    let ended = child::run(&run.command).map_err(|error| format!("{}: {error}", run.name))?;
     let own = run
         .reports_seconds
-        .then(|| serde_json::from_str::<serde_json::Value>(text.lines().last()?).ok())
+        .then(|| serde_json::from_str::<serde_json::Value>(ended.text.lines().last()?).ok())
         .flatten();
-    Ok((
-        own.and_then(|line| line["seconds"].as_f64())
-            .unwrap_or(seconds),
-        memory_mb,
-    ))
+    let seconds = own.and_then(|line| line["seconds"].as_f64());
+    Ok((seconds.unwrap_or(ended.seconds), ended.memory_mb))
 }
 
 fn remove(dir: &Path) {

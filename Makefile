@@ -3,12 +3,12 @@ PLAN ?= pipeline/plans/sample.toml
 SAMPLE := pipeline/plans/sample.toml
 JUZI := $(or $(CARGO_TARGET_DIR),target)/release/juzi
 
-.PHONY: help setup build sample shards show verify test lint format format-check bench selftest clean
+.PHONY: help setup build sample vectors shards synonyms show verify test lint format format-check bench selftest clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
 
-setup: ## Install what is missing on this machine (a C compiler), saying what and why
+setup: ## Install what is missing on this machine (compilers, cmake, BLAS), saying what and why
 	@sh pipeline/setup.sh
 
 build: setup ## Build the program (a first build takes some minutes)
@@ -19,6 +19,12 @@ sample: setup ## Fetch a sample of freely licensed Chinese text into data/sample
 
 shards: build $(if $(filter $(SAMPLE),$(PLAN)),sample) ## Set up, build and make shards; PLAN=your-plan.toml for your own corpora
 	$(JUZI) shards $(PLAN)
+
+vectors: setup ## Fetch word vectors (54 MB) for the sample's synonyms into data/sample-corpora
+	@python3 pipeline/sample/vectors.py --out data/sample-corpora
+
+synonyms: shards $(if $(filter $(SAMPLE),$(PLAN)),vectors) ## Set up, make shards and their cache of synonyms; PLAN=your-plan.toml for your own
+	$(JUZI) synonyms $(PLAN)
 
 show: ## Look at the shards of the sample
 	$(JUZI) show data/sample/shards
@@ -42,6 +48,8 @@ format-check: ## Fail if a tracked Rust file is not formatted
 
 bench: build ## Measure speed and memory; PEERS=DIR also runs other tools' scripts there
 	cargo bench --workspace --bench shards
+	cargo bench --workspace --bench synonyms
+	cargo bench --workspace --bench augment
 
 selftest: build ## Kill a small run at every crash point on this disk and compare
 	$(JUZI) selftest --crash-points

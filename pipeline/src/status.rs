@@ -34,6 +34,8 @@ pub struct Status {
     pub stage: &'static str,
     /// Its state.
     pub state: State,
+    /// True when the stable name points at another dataset than the fresh one.
+    pub elsewhere: bool,
     /// Rows, bytes and age in seconds of the fresh dataset, else of what the stable name points at.
     pub found: Option<(u64, u64, u64)>,
 }
@@ -51,6 +53,7 @@ pub fn status(plan: &Plan, options: &RunOptions) -> Result<Vec<Status>> {
             Err(Error::Plan { message, .. }) => Ok(Status {
                 stage,
                 state: State::Blocked(message),
+                elsewhere: false,
                 found: None,
             }),
             Err(error) => Err(error),
@@ -82,8 +85,12 @@ fn status_of(stage: &'static str, identity: &Identity, options: &RunOptions) -> 
             None => State::Missing,
         }
     };
+    let points_here = current
+        .as_ref()
+        .is_some_and(|manifest| manifest.fingerprint == identity.fingerprint);
     Ok(Status {
         stage,
+        elsewhere: state == State::Fresh && !points_here,
         state,
         found,
     })
@@ -101,6 +108,13 @@ impl std::fmt::Display for Status {
         write!(out, "{:<10} {name:<8}", self.stage)?;
         if let Some((rows, bytes, age)) = self.found {
             write!(out, " {rows} rows, {}, {} ago", Size(bytes), duration(age))?;
+        }
+        if self.elsewhere {
+            let stage = self.stage;
+            write!(
+                out,
+                "\n  the name {stage} points at another dataset; run juzi {stage} to switch it"
+            )?;
         }
         match &self.state {
             State::Stale(reasons) => reasons

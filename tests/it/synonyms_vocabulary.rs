@@ -213,3 +213,25 @@ fn only_the_stage_itself_waits_for_its_files() {
     run("synonyms").expect(1, &["[synonyms] vectors: no file", "v.txt"]);
     place.dataset("data");
 }
+
+#[test]
+fn status_tells_of_a_name_that_points_elsewhere() {
+    let place = Place::new("elsewhere");
+    place.write("v.txt", "老师 1 0.1\n教师 1 0.2\n先生 1 0.3\n");
+    let plan = |k: u8| alone("v.txt", &format!("k = {k}"));
+    place.make_synonyms("data", &plan(2), &[]);
+    place.make_synonyms("data", &plan(1), &[]);
+    let status = || {
+        place
+            .juzi(&["status", "plan.toml", "--data", "data"])
+            .expect(0, &[])
+            .stdout
+    };
+    assert!(!status().contains("points at another"), "{}", status());
+    place.write("plan.toml", plan(2));
+    assert!(
+        status().contains("the name synonyms points at another dataset"),
+        "{}",
+        status()
+    );
+}

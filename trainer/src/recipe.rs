@@ -33,10 +33,15 @@ impl Recipe {
     /// The file cannot be read, or says something that cannot be.
     pub fn read(path: &Path) -> Result<Recipe> {
         let text = std::fs::read_to_string(path).map_err(Error::input(path))?;
-        Recipe::parse(&text).map_err(|message| Error::Recipe {
+        let mut recipe = Recipe::parse(&text).map_err(|message| Error::Recipe {
             path: path.into(),
             message,
-        })
+        })?;
+        // Files in a recipe are relative to it, as in a plan.
+        recipe
+            .augment
+            .place_files(path.parent().unwrap_or(Path::new("")));
+        Ok(recipe)
     }
 
     fn parse(text: &str) -> std::result::Result<Recipe, String> {

@@ -30,7 +30,7 @@ pub struct Luse {
     pub alpha: f64,
     /// What becomes of a view that equals its text.
     pub unchanged: Unchanged,
-    /// A file of words that replacement leaves alone, one a line; "" means the list built in.
+    /// A file of words that replacement leaves alone, one a line, relative to the recipe; "" means the list built in.
     pub stop_words: String,
 }
 
@@ -55,7 +55,7 @@ pub struct Eda {
     pub p_rd: f64,
     /// What becomes of a view that equals its text (the original at the end is meant to).
     pub unchanged: Unchanged,
-    /// A file of words that replacement leaves alone, one a line; "" means the list built in.
+    /// A file of words that replacement leaves alone, one a line, relative to the recipe; "" means the list built in.
     pub stop_words: String,
 }
 
@@ -74,7 +74,7 @@ pub struct Listed {
     /// What becomes of a view that equals its text.
     #[serde(default)]
     pub unchanged: Unchanged,
-    /// A file of words that replacement leaves alone, one a line; "" means the list built in.
+    /// A file of words that replacement leaves alone, one a line, relative to the recipe; "" means the list built in.
     #[serde(default)]
     pub stop_words: String,
 }
@@ -188,6 +188,18 @@ impl Options {
             Options::Operators(listed) => &listed.stop_words,
         };
         Some(path.as_str()).filter(|path| !path.is_empty())
+    }
+
+    /// Puts the names of files, which are relative to the recipe, below its directory.
+    pub fn place_files(&mut self, base: &std::path::Path) {
+        let path = match self {
+            Options::Luse(luse) => &mut luse.stop_words,
+            Options::Eda(eda) => &mut eda.stop_words,
+            Options::Operators(listed) => &mut listed.stop_words,
+        };
+        if !path.is_empty() {
+            *path = base.join(&path).to_string_lossy().into_owned();
+        }
     }
 
     /// The same options with another number of views.

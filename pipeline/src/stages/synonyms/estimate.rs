@@ -42,6 +42,8 @@ pub struct Need {
     pub index: IndexKind,
     /// Inverted lists, where the index has them.
     pub lists: usize,
+    /// What faiss is asked for, with a space before it.
+    pub factory: String,
     /// The precision, never `auto`.
     pub precision: Precision,
     /// Queries in a block.
@@ -95,6 +97,10 @@ impl Need {
             dimension,
             index,
             lists,
+            factory: match &options.factory {
+                Some(factory) => format!(" {factory}"),
+                None => format!(" IVF{lists},Flat"),
+            },
             precision: options.precision,
             block,
             bytes: 0,
@@ -142,7 +148,7 @@ impl Need {
             let advice = match (self.precision, self.index) {
                 (_, IndexKind::Faiss) => "index = \"ivf\", which needs no second copy",
                 (Precision::F32, _) => "precision = \"f16\"",
-                _ => "candidates = \"vocabulary\" or a higher count_min",
+                _ => "fewer words: a higher count_min, or candidates = \"vocabulary\"",
             };
             return Err(Error::Resources(format!(
                 "{}: [synonyms] memory = {} is too small: {} vectors of {} numbers and their index need {}; give more \
@@ -171,7 +177,8 @@ impl fmt::Display for Need {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lists = match self.index {
             IndexKind::Exact => String::new(),
-            _ => format!(" of {} lists", self.lists),
+            IndexKind::Faiss => self.factory.clone(),
+            IndexKind::Ivf | IndexKind::Auto => format!(" of {} lists", self.lists),
         };
         let time = match self.seconds {
             seconds if seconds < 90.0 => format!("{seconds:.0} s"),

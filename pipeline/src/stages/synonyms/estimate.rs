@@ -13,8 +13,11 @@ use crate::stages::RunOptions;
 /// minute on two cores.
 const EXACT_OPERATIONS: f64 = 4e12;
 
-/// Lists that a search is assumed to look into before that is found out.
-const PROBES: usize = 32;
+/// Lists that a search is assumed to look into before that is found out: what real words need.
+const PROBES: usize = 64;
+
+/// Workers that `precision = "auto"` counts with, whatever their number: it decides rows.
+const WORKERS_ASSUMED: usize = 8;
 
 /// The program, its dictionaries, tables of the output.
 const BASE_BYTES: u64 = 90 << 20;
@@ -109,7 +112,8 @@ impl Need {
             memory: options.memory,
         };
         if need.precision == Precision::Auto {
-            let fits = need.bytes_with(options, Precision::F32, threads) <= options.memory.0;
+            let bytes = need.bytes_with(options, Precision::F32, WORKERS_ASSUMED);
+            let fits = bytes <= options.memory.0;
             need.precision = if fits { Precision::F32 } else { Precision::F16 };
         }
         need.bytes = need.bytes_with(options, need.precision, threads);
@@ -195,5 +199,30 @@ impl fmt::Display for Need {
             Size(self.bytes),
             self.memory
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Need, Precision};
+    use crate::plan::SynonymsOptions;
+    use crate::size::Size;
+
+    #[test]
+    fn threads_decide_nothing_that_decides_rows() {
+        for megabytes in [500, 800, 1000, 1200, 1400, 2000] {
+            let options = SynonymsOptions {
+                memory: Size(megabytes * 1_000_000),
+                ..SynonymsOptions::default()
+            };
+            let need = |threads: usize| {
+                let need = Need::new(&options, threads, 1_000_000, 1_000_000, 200);
+                (need.index, need.lists, need.precision, need.block)
+            };
+            assert_eq!(need(1), need(64));
+        }
+        let tencent = Need::new(&SynonymsOptions::default(), 2, 8_800_000, 8_800_000, 200);
+        assert_eq!(tencent.precision, Precision::F16);
+        assert!(tencent.bytes < 5_000_000_000, "{}", tencent.bytes);
     }
 }

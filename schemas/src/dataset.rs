@@ -176,6 +176,11 @@ impl DatasetWriter {
             .collect()
     }
 
+    /// Writes a page for a browser beside the report; the manifest does not vouch for it.
+    pub fn write_page(&self, page: &str) -> Result<()> {
+        replace(&self.dir.join(manifest::PAGE), page.as_bytes())
+    }
+
     /// Writes the report and the manifest, and settles the dataset.
     pub fn finish(self, manifest: &Manifest, report: &serde_json::Value) -> Result<PathBuf> {
         let text = serde_json::to_vec_pretty(report).expect("a value has a JSON form");
@@ -321,7 +326,12 @@ fn proved(path: &Path, entry: &Entry) -> bool {
 }
 
 fn delete_orphans(root: &Path, dir: &Path, keep: &BTreeSet<&str>) -> Result<()> {
-    let own = [journal::NAME, manifest::NAME, manifest::REPORT];
+    let own = [
+        journal::NAME,
+        manifest::NAME,
+        manifest::REPORT,
+        manifest::PAGE,
+    ];
     for found in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = found.map_err(Error::io(dir))?.path();
         let name = path

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 use serde_json::{Value, json};
 
 use crate::record::{Kind, Layout};
-use crate::{dropped, shard, synonym};
+use crate::{batch, dropped, embedding, negative, shard, synonym, topic};
 
 /// File name and content of every description.
 pub fn all() -> Vec<(String, Value)> {
@@ -32,6 +32,29 @@ pub fn all() -> Vec<(String, Value)> {
         "synonyms.json".into(),
         table("synonyms", &synonym::schema()),
     ));
+    let layout = |kind| batch::Layout { kind, words: true };
+    for kind in [Kind::Text, Kind::Labelled, Kind::Triplet, Kind::Scored] {
+        let name = match kind {
+            Kind::Triplet => "pair",
+            _ => kind.name(),
+        };
+        let schema = layout(kind).schema();
+        tables.push((
+            format!("batch-{name}.json"),
+            table(&format!("batch of {name}"), &schema),
+        ));
+    }
+    let others = [
+        ("topics", topic::schema()),
+        ("topic-names", topic::names_schema()),
+        ("topic-vectors", topic::vectors_schema()),
+        ("embeddings", embedding::schema()),
+        ("negatives", negative::schema(true)),
+        ("batch-list", batch::list_schema()),
+    ];
+    for (name, schema) in others {
+        tables.push((format!("{name}.json"), table(name, &schema)));
+    }
     tables
 }
 
@@ -93,6 +116,37 @@ fn meaning(column: &str) -> &'static str {
         "source" => {
             "vectors: found by search; dictionary: named by the plan's dictionary; import: from a file"
         }
+        "topic" => "number of the topic; null for a record without one",
+        "distance" => "1 - cosine of the record and the middle of its topic",
+        "name" => "a key of the corpora, the most telling words of a topic, or a word",
+        "telling_words" => "words that tell the topic from the others, the most telling first",
+        "count" => "records in the topic",
+        "corpora" => "names of the corpora in it, the largest first",
+        "counts" => "records of these corpora",
+        "examples" => "its most typical texts",
+        "vector" => {
+            "the vector; of a word already weighted, so that a text's is the sum, normalised"
+        }
+        "embedding" => "vector of the text whose XXH3-128, big endian, is the id",
+        "positive_score" => "score of the pair's own positive, on the miner's scale",
+        "positive_rank" => "its rank among all documents searched, from 1",
+        "scores" => "scores of the negatives; NaN for one drawn at random",
+        "batch" => "number of the batch, from 0; one row group is one batch",
+        "positives" => {
+            "documents of the batch that are positives of the anchor too; positives are numbered \
+             row by row from 0, then negatives row by row"
+        }
+        "ignored" => "documents of the batch, numbered so, that must not count as negatives",
+        "row_group" => "the row group of the file that is the batch",
+        "rows" => "rows of the batch",
+        "texts" => "texts in all columns of the batch",
+        "pass" => "pass over the data, from 0",
+        "purity" => "share of its rows that have its topic",
+        "rows_by_corpus" => "rows of these corpora",
+        "hardness" => {
+            "mean over its anchors of the best cosine with a negative, by the static text vectors"
+        }
+        "masked" => "documents that the masks keep from counting as negatives",
         other => unreachable!("column {other} has no description"),
     }
 }

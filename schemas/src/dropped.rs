@@ -42,11 +42,16 @@ pub enum Reason {
     DuplicateWord,
     NoVector,
     UnusableSynonym,
+    Inconsistent,
+    RepeatedText,
+    SameGroup,
+    NoSecondCorpus,
+    IncompleteBatch,
 }
 
 impl Reason {
     /// All reasons, in the order of a report.
-    pub const ALL: [Reason; 29] = [
+    pub const ALL: [Reason; 34] = [
         Reason::InvalidJson,
         Reason::InvalidUtf8,
         Reason::NulByte,
@@ -76,6 +81,11 @@ impl Reason {
         Reason::DuplicateWord,
         Reason::NoVector,
         Reason::UnusableSynonym,
+        Reason::Inconsistent,
+        Reason::RepeatedText,
+        Reason::SameGroup,
+        Reason::NoSecondCorpus,
+        Reason::IncompleteBatch,
     ];
 
     /// The word in the `reason` column.
@@ -138,6 +148,23 @@ impl Reason {
                 "unusable_synonym",
                 "an imported word or synonym is empty, repeated or the word itself",
             ),
+            Reason::Inconsistent => (
+                "inconsistent",
+                "other documents answer the query better than its own positive",
+            ),
+            Reason::RepeatedText => (
+                "repeated_text",
+                "no batch was left that does not hold one of its texts in a conflicting role",
+            ),
+            Reason::SameGroup => (
+                "same_group",
+                "no batch was left without a record of the same group",
+            ),
+            Reason::NoSecondCorpus => (
+                "no_second_corpus",
+                "no rows of another corpus were left to share a batch with",
+            ),
+            Reason::IncompleteBatch => ("incomplete_batch", "too few rows were left for a batch"),
         }
     }
 }

@@ -9,20 +9,26 @@
 //! A dataset directory is complete if and only if it holds `manifest.json`. Nothing here knows of
 //! threads, of a command line or of text.
 
+pub mod batch;
+mod columns;
 pub mod dataset;
 pub mod describe;
 pub mod dropped;
+pub mod embedding;
 pub mod error;
 pub mod fault;
 pub mod fingerprint;
 pub mod journal;
 pub mod lock;
 pub mod manifest;
+pub mod negative;
 pub mod random;
 pub mod record;
 pub mod rows_hash;
 pub mod shard;
+mod shared_file;
 pub mod synonym;
+pub mod topic;
 pub mod words;
 
 pub use error::{Error, Result};

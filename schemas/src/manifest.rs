@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// A report for people and scripts, with times; the manifest does not vouch for it.
 pub const REPORT: &str = "report.json";
 
+/// The same for a browser, where a stage has a page to show.
+pub const PAGE: &str = "report.html";
+
 /// File name inside a dataset directory.
 pub const NAME: &str = "manifest.json";
 
@@ -24,6 +27,31 @@ pub enum Table {
     Rows,
     /// The drop ledger.
     Dropped,
+    /// What each topic of `topics` is.
+    Topics,
+    /// Middles of the topics, as named vectors.
+    Middles,
+    /// Words of the static text vectors, as named vectors.
+    Words,
+    /// The list of `batches`.
+    Batches,
+}
+
+impl Table {
+    /// All tables, those of records first.
+    pub const ALL: [Table; 6] = [
+        Table::Rows,
+        Table::Dropped,
+        Table::Topics,
+        Table::Middles,
+        Table::Words,
+        Table::Batches,
+    ];
+
+    /// The name in manifests and queries.
+    pub fn name(self) -> &'static str {
+        ["rows", "dropped", "topics", "middles", "words", "batches"][self as usize]
+    }
 }
 
 /// One file that the manifest vouches for.

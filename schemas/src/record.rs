@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Float32Array, ListArray, StringArray,
-    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Float32Array, StringArray, UInt8Array,
+    UInt16Array, UInt32Array, UInt64Array,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
+
+use crate::columns::{list, list_field, offsets};
 
 /// What a record is; its content columns carry the names that sentence-transformers uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,14 +174,6 @@ impl Layout {
     }
 }
 
-fn item(kind: DataType) -> Arc<Field> {
-    Arc::new(Field::new("element", kind, false))
-}
-
-fn list_field(name: &str, kind: DataType) -> Field {
-    Field::new(name, DataType::List(item(kind)), false)
-}
-
 /// A growing column of strings.
 #[derive(Default)]
 pub(crate) struct Strings {
@@ -211,13 +205,6 @@ impl Strings {
         // SAFETY: `values` holds whole `str`s one after another and `ends` their ends.
         Arc::new(unsafe { StringArray::new_unchecked(offsets(&mut self.ends), values, nulls) })
     }
-}
-
-fn offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let mut all = Vec::with_capacity(ends.len() + 1);
-    all.push(0);
-    all.append(ends);
-    OffsetBuffer::new(ScalarBuffer::from(all))
 }
 
 /// Collects rows and hands them out as record batches.
@@ -327,13 +314,7 @@ impl RowsBuilder {
         columns.extend(self.texts.iter_mut().map(Strings::finish));
         match self.layout.kind {
             Kind::Triplet => {
-                let ends = offsets(&mut self.negative_ends);
-                columns.push(Arc::new(ListArray::try_new(
-                    item(DataType::Utf8),
-                    ends,
-                    self.negatives.finish(),
-                    None,
-                )?));
+                columns.push(list(self.negatives.finish(), &mut self.negative_ends)?);
             }
             Kind::Scored => {
                 columns.push(Arc::new(Float32Array::new(
@@ -355,13 +336,7 @@ impl RowsBuilder {
         columns.push(self.groups.finish());
         if self.layout.words {
             let lengths = UInt16Array::new(std::mem::take(&mut self.words).into(), None);
-            let ends = offsets(&mut self.word_ends);
-            columns.push(Arc::new(ListArray::try_new(
-                item(DataType::UInt16),
-                ends,
-                Arc::new(lengths),
-                None,
-            )?));
+            columns.push(list(Arc::new(lengths), &mut self.word_ends)?);
         }
         RecordBatch::try_new(self.schema.clone(), columns)
     }

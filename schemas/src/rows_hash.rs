@@ -160,7 +160,12 @@ fn hash_column(column: &dyn Array, hashers: &mut [RowHasher]) {
         }
         DataType::UInt32 => {
             let values = column.as_primitive::<UInt32Type>();
-            rows.for_each(|(at, hasher)| hasher.word(u64::from(values.value(at))));
+            rows.for_each(|(at, hasher)| {
+                hasher.word(match values.is_valid(at) {
+                    true => u64::from(values.value(at)),
+                    false => NULL,
+                })
+            });
         }
         DataType::Float32 => {
             let values = column.as_primitive::<Float32Type>();
@@ -196,16 +201,32 @@ fn hash_lists(column: &dyn Array, hashers: &mut [RowHasher]) {
         .map(|ends| ends[0] as usize..ends[1] as usize);
     for (hasher, range) in hashers.iter_mut().zip(ranges) {
         hasher.word(range.len() as u64);
-        if let Some(texts) = values.as_string_opt::<i32>() {
-            range.for_each(|at| hasher.bytes(texts.value(at).as_bytes()));
-        } else {
-            let numbers = &values.as_primitive::<UInt16Type>().values()[range];
-            numbers.chunks(4).for_each(|four| {
-                hasher.word(
-                    four.iter()
-                        .fold(0, |word, &number| word << 16 | u64::from(number)),
-                );
-            });
+        match values.data_type() {
+            DataType::Utf8 => {
+                let texts = values.as_string::<i32>();
+                range.for_each(|at| hasher.bytes(texts.value(at).as_bytes()));
+            }
+            DataType::UInt16 => {
+                let numbers = &values.as_primitive::<UInt16Type>().values()[range];
+                numbers.chunks(4).for_each(|four| {
+                    let word = |word, &number| word << 16 | u64::from(number);
+                    hasher.word(four.iter().fold(0, word));
+                });
+            }
+            DataType::UInt32 => {
+                let numbers = &values.as_primitive::<UInt32Type>().values()[range];
+                numbers.iter().for_each(|&n| hasher.word(u64::from(n)));
+            }
+            DataType::UInt64 => {
+                let numbers = &values.as_primitive::<UInt64Type>().values()[range];
+                numbers.iter().for_each(|&n| hasher.word(n));
+            }
+            DataType::Float32 => {
+                let numbers = &values.as_primitive::<Float32Type>().values()[range];
+                let bits = numbers.iter().map(|number| u64::from(number.to_bits()));
+                bits.for_each(|bits| hasher.word(bits));
+            }
+            other => unreachable!("no table of ours has a list of {other}"),
         }
     }
 }

@@ -4,19 +4,20 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
 use crate::rows_hash::RowsHash;
+use crate::shared_file::SharedFile;
 use crate::{Error, Result};
 
 /// Rows in a row group: a few MiB of short text, so that a reader needs little memory.
@@ -83,11 +84,24 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
             "juzi.format".into(),
             FORMAT.to_string(),
         )]));
+    // Row groups of batches are so small that a compressor costs more than it saves there, but for
+    // text and words.
+    let small = schema.column_with_name("batch").is_some();
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
+        let plain = ["batch", "corpus", "topic", "score", "positives", "ignored"];
+        if small && plain.contains(&field.name().as_str()) {
+            let leaf = match field.data_type() {
+                DataType::List(_) => {
+                    ColumnPath::from(vec![field.name().clone(), "list".into(), "element".into()])
+                }
+                _ => path.clone(),
+            };
+            builder = builder.set_column_compression(leaf, Compression::UNCOMPRESSED);
+        }
         builder = match field.name().as_str() {
             "corpus" | "split" | "topic_key" | "reason" | "file" | "member" | "label"
-            | "source" => builder.set_column_dictionary_enabled(path, true),
+            | "source" | "batch" | "topic" => builder.set_column_dictionary_enabled(path, true),
             // Their row groups are large, and a dictionary that is given up halfway opens slowly.
             "word" | "synonym" => builder
                 .set_column_dictionary_enabled(path.clone(), true)
@@ -120,32 +134,99 @@ pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
     Ok(reader.map(move |batch| batch.map_err(Error::parquet(&*path))))
 }
 
-/// Reads each row group as one batch with the column types of `schema`, which must fit the file:
-/// columns of dictionaries then keep the dictionaries of the file.
+/// Row groups of one shard, any of which is one read away; threads may share it.
+pub struct Groups {
+    path: Arc<Path>,
+    file: SharedFile,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Groups {
+    /// Opens a shard; with a schema, which must fit the file, columns come in its types: those of
+    /// dictionaries then keep the dictionaries of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no Parquet of this schema.
+    pub fn open(path: &Path, schema: Option<SchemaRef>) -> Result<Groups> {
+        let file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let options = match schema {
+            Some(schema) => ArrowReaderOptions::new().with_schema(schema),
+            None => ArrowReaderOptions::new(),
+        };
+        let file = SharedFile::new(file).map_err(Error::io(path))?;
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(Error::parquet(path))?;
+        Ok(Groups {
+            path: path.into(),
+            file,
+            metadata,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of row groups.
+    pub fn len(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// True when there is no row group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows of a group.
+    pub fn rows(&self, group: usize) -> usize {
+        self.metadata.metadata().row_group(group).num_rows() as usize
+    }
+
+    /// Bytes of a group before compression.
+    pub fn bytes(&self, group: usize) -> u64 {
+        self.metadata.metadata().row_group(group).total_byte_size() as u64
+    }
+
+    /// Reads a group as one batch; with `columns`, only these.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or has no such group.
+    pub fn read(&self, group: usize, columns: Option<&[&str]>) -> Result<RecordBatch> {
+        let wrong = |message: String| {
+            Error::parquet(&*self.path)(parquet::errors::ParquetError::General(message))
+        };
+        if group >= self.len() {
+            let message = format!("no row group {group}; the file has {}", self.len());
+            return Err(wrong(message));
+        }
+        let rows = self.rows(group);
+        let (file, metadata) = (self.file.clone(), self.metadata.clone());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        if let Some(columns) = columns {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        let reader = builder.with_row_groups(vec![group]).with_batch_size(rows);
+        let mut reader = reader.build().map_err(Error::parquet(&*self.path))?;
+        match reader.next() {
+            Some(batch) => batch.map_err(Error::parquet(&*self.path)),
+            None => Err(wrong(format!("row group {group} holds no rows"))),
+        }
+    }
+}
+
+/// Reads each row group as one batch with the column types of `schema`, as [`Groups::open`].
 pub fn read_groups(
     path: &Path,
     schema: SchemaRef,
 ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
-    let file = std::fs::File::open(path).map_err(Error::io(path))?;
-    let options = ArrowReaderOptions::new().with_schema(schema);
-    let metadata = ArrowReaderMetadata::load(&file, options).map_err(Error::parquet(path))?;
-    let path: Arc<Path> = path.into();
-    let groups = metadata.metadata().num_row_groups();
-    Ok((0..groups).filter_map(move |group| {
-        let rows = metadata.metadata().row_group(group).num_rows() as usize;
-        let file = match file.try_clone() {
-            Ok(file) => file,
-            Err(error) => return Some(Err(Error::io(&*path)(error))),
-        };
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
-            .with_row_groups(vec![group])
-            .with_batch_size(rows)
-            .build();
-        match reader {
-            Ok(mut reader) => Some(reader.next()?.map_err(Error::parquet(&*path))),
-            Err(error) => Some(Err(Error::parquet(&*path)(error))),
-        }
-    }))
+    let groups = Groups::open(path, Some(schema))?;
+    let filled: Vec<usize> = (0..groups.len())
+        .filter(|&at| groups.rows(at) > 0)
+        .collect();
+    Ok(filled
+        .into_iter()
+        .map(move |group| groups.read(group, None)))
 }
 
 /// Hash of all rows of a shard, from what is in the file.
@@ -155,4 +236,46 @@ pub fn rows_hash(path: &Path) -> Result<RowsHash> {
         hash.push_batch(&batch?);
     }
     Ok(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::record_batch::RecordBatch;
+
+    use super::{Groups, ShardWriter};
+
+    #[test]
+    fn threads_share_a_file_without_meeting() {
+        let path = std::env::temp_dir().join(format!("juzi-groups-{}", std::process::id()));
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8, false)]));
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ShardWriter::new(file, schema.clone(), &path).unwrap();
+        let text = |group: usize, row: usize| format!("group {group} row {row}").repeat(group + 1);
+        for group in 0..40 {
+            let texts: StringArray = (0..200).map(|row| Some(text(group, row))).collect();
+            let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(texts)]).unwrap();
+            writer.write(&batch).unwrap();
+        }
+        writer.finish().unwrap();
+        let groups = Groups::open(&path, None).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let groups = &groups;
+                scope.spawn(move || {
+                    for step in 0..400 {
+                        let group = (step * 7 + thread * 11) % 40;
+                        let batch = groups.read(group, None).unwrap();
+                        let texts = batch["text"].as_string::<i32>();
+                        assert_eq!(texts.value(199), text(group, 199));
+                    }
+                });
+            }
+        });
+        assert!(groups.read(40, None).is_err());
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -7,3 +7,4 @@ pub mod numbers;
 mod opposites;
 mod parts;
 pub mod quality;
+pub mod telling;

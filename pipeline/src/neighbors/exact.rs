@@ -24,16 +24,14 @@ impl Neighbors for Exact {
         &self.matrix
     }
 
-    fn offer(&self, queries: &[u32], best: &mut TopK) -> Result<()> {
-        let mut vectors = Vec::new();
-        self.matrix.gather(queries, &mut vectors);
-        let numbers: Vec<u32> = (0..queries.len() as u32).collect();
+    fn offer_vectors(&self, vectors: &[f32], best: &mut TopK) -> Result<()> {
+        let numbers: Vec<u32> = (0..best.queries() as u32).collect();
         let (mut buffer, mut scratch) = (Vec::new(), Scratch::default());
         for start in (0..self.matrix.rows()).step_by(ROWS) {
             let positions = start..(start + ROWS).min(self.matrix.rows());
             let rows = self.matrix.at(positions.clone(), &mut buffer);
             offer_all(
-                &vectors,
+                vectors,
                 &numbers,
                 rows,
                 self.matrix.ids(positions),

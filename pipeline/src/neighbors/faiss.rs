@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use faiss::cluster::{Clustering, ClusteringParameters};
 use faiss::index::IndexImpl;
 use faiss::index::autotune::ParameterSpace;
 use faiss::{Index, MetricType, index_factory};
@@ -77,6 +78,38 @@ impl Faiss {
     }
 }
 
+/// Unit vectors in the middle of `lists` groups of all rows, by the library's spherical k-means.
+///
+/// # Errors
+/// The library fails.
+pub fn faiss_middles(
+    rows: &[f32],
+    dimension: usize,
+    lists: usize,
+    rounds: usize,
+    seed: u64,
+    threads: usize,
+) -> Result<Vec<f32>> {
+    use_threads(threads);
+    let mut parameters = ClusteringParameters::new();
+    parameters.set_spherical(true);
+    parameters.set_niter(rounds as u32);
+    // The library keeps a signed number.
+    parameters.set_seed(seed as u32 & 0x7fff_ffff);
+    parameters.set_min_points_per_centroid(1);
+    parameters.set_max_points_per_centroid((rows.len() / dimension) as u32);
+    let (width, count) = (dimension as u32, lists as u32);
+    let mut index = index_factory(width, "Flat", MetricType::InnerProduct)
+        .map_err(failed("kmeans = \"faiss\""))?;
+    let clustering = Clustering::new_with_params(width, count, &parameters);
+    let mut clustering = clustering.map_err(failed("kmeans = \"faiss\""))?;
+    clustering
+        .train(rows, &mut index)
+        .map_err(failed("kmeans = \"faiss\""))?;
+    let middles = clustering.centroids().map_err(failed("middles"))?;
+    Ok(middles.concat())
+}
+
 /// The number that follows a word in a factory string.
 pub fn number_after(factory: &str, word: &str) -> Option<usize> {
     let rest = factory
@@ -91,12 +124,10 @@ impl Neighbors for Faiss {
         &self.matrix
     }
 
-    fn offer(&self, queries: &[u32], best: &mut TopK) -> Result<()> {
-        let mut vectors = Vec::new();
-        self.matrix.gather(queries, &mut vectors);
+    fn offer_vectors(&self, vectors: &[f32], best: &mut TopK) -> Result<()> {
         let wanted = best.wanted().min(self.matrix.rows());
         let mut index = self.index.lock().expect("no holder panics");
-        let found = index.search(&vectors, wanted).map_err(failed("search"))?;
+        let found = index.search(vectors, wanted).map_err(failed("search"))?;
         let hits = found.distances.iter().zip(&found.labels);
         for (at, (&cosine, label)) in hits.enumerate() {
             if let Some(id) = label.get() {

@@ -99,11 +99,9 @@ impl Neighbors for Ivf {
         &self.matrix
     }
 
-    fn offer(&self, queries: &[u32], best: &mut TopK) -> Result<()> {
+    fn offer_vectors(&self, vectors: &[f32], best: &mut TopK) -> Result<()> {
         let dimension = self.matrix.dimension();
-        let mut vectors = Vec::new();
-        self.matrix.gather(queries, &mut vectors);
-        let (wanted, wanted_ends) = self.wanted(&vectors, queries.len());
+        let (wanted, wanted_ends) = self.wanted(vectors, best.queries());
         let (mut tile, mut buffer, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         for list in 0..self.lists() {
             let numbers = &wanted[members(&wanted_ends, list)];

@@ -30,15 +30,31 @@ pub fn training_rows(rows: usize, lists: usize) -> f64 {
 /// An interruption.
 pub fn centroids(matrix: &Matrix, lists: usize, seed: u64, team: &Team<'_>) -> Result<Vec<f32>> {
     let sample = sample(matrix, lists, seed);
+    let mut middles = Vec::new();
+    matrix.gather(&sample[..lists], &mut middles);
+    refine(matrix, &sample, middles, ROUNDS, team)
+}
+
+/// Moves middles, unit vectors one after another, to the middles of the sampled rows that are
+/// nearest to them, a number of rounds; their number stays.
+///
+/// # Errors
+/// An interruption.
+pub fn refine(
+    matrix: &Matrix,
+    sample: &[u32],
+    mut middles: Vec<f32>,
+    rounds: usize,
+    team: &Team<'_>,
+) -> Result<Vec<f32>> {
     let dimension = matrix.dimension();
+    let lists = middles.len() / dimension;
     // The averages cost nothing beside the products.
     let uncounted = Team {
         done: None,
         ..*team
     };
-    let mut middles = Vec::new();
-    matrix.gather(&sample[..lists], &mut middles);
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let nearest = chunks(team, sample.len(), CHUNK, |range| {
             let mut vectors = Vec::new();
             matrix.gather(&sample[range], &mut vectors);
@@ -46,10 +62,10 @@ pub fn centroids(matrix: &Matrix, lists: usize, seed: u64, team: &Team<'_>) -> R
         })?;
         let (order, ends) = grouped(&nearest.concat(), lists);
         middles = chunks(&uncounted, lists, 64, |range| {
-            Ok(average(matrix, &sample, &order, &ends, range))
+            Ok(average(matrix, sample, &order, &ends, range))
         })?
         .concat();
-        fill_empty(matrix, &sample, &order, &ends, &mut middles);
+        fill_empty(matrix, sample, &order, &ends, &mut middles);
     }
     Ok(middles)
 }

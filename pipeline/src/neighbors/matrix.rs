@@ -159,6 +159,21 @@ impl Matrix {
         dot.clamp(-1.0, 1.0)
     }
 
+    /// Cosine of a vector of unit length and a row by its id; the same bits on every machine and
+    /// after any move.
+    pub fn cosine_to(&self, vector: &[f32], id: u32) -> f32 {
+        let start = self.positions[id as usize] as usize * self.dimension;
+        let dot = match &self.values {
+            Values::Single(values) => dot(vector, &values[start..start + self.dimension]),
+            Values::Half(values) => {
+                let mut row = vec![0.0; self.dimension];
+                values[start..start + self.dimension].convert_to_f32_slice(&mut row);
+                dot(vector, &row) / dot(&row, &row).sqrt()
+            }
+        };
+        dot.clamp(-1.0, 1.0)
+    }
+
     /// Moves the row with id `order[p]` to position p, within the memory it has.
     pub fn arrange(&mut self, order: &[u32]) {
         match &mut self.values {

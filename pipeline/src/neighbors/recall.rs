@@ -6,12 +6,15 @@ use std::path::Path;
 
 use super::kernel::{Scratch, offer_all};
 use super::matrix::number;
-use super::{Hit, TopK};
+use super::{Hit, Matrix, TopK};
 use crate::error::{Error, Result};
 use crate::flow::workers::{Team, chunks};
 
 /// Two cosines closer than this count as equal: rows that tie are as good as each other.
 const TIE: f32 = 1e-5;
+
+/// Rows of a matrix that a worker compares at a time.
+const ROWS: usize = 1 << 16;
 
 /// Bytes of a file that a worker compares at a time.
 const PIECE_BYTES: usize = 32 << 20;
@@ -63,6 +66,47 @@ pub fn exact_in_file(
     for (at, &query) in queries.iter().enumerate() {
         let hits = parts.iter().flat_map(|part| &part[at]);
         let mut hits: Vec<Hit> = hits.filter(|hit| hit.id != query).copied().collect();
+        hits.sort_unstable_by(Hit::order);
+        hits.truncate(k);
+        hits.resize(k, Hit::NOTHING);
+        found.extend(hits);
+    }
+    Ok(found)
+}
+
+/// The exact `k` nearest rows of each of some vectors of unit length, which need not be rows; hits lie
+/// as in [`super::nearest`]. The rows must be at the positions of their ids.
+///
+/// # Errors
+/// An interruption.
+pub fn exact_to(matrix: &Matrix, vectors: &[f32], k: usize, team: &Team<'_>) -> Result<Vec<Hit>> {
+    let dimension = matrix.dimension();
+    let queries = vectors.len() / dimension;
+    let numbers: Vec<u32> = (0..queries as u32).collect();
+    let parts = chunks(team, matrix.rows(), ROWS, |range| {
+        let mut best = TopK::new(queries, k);
+        let (mut buffer, mut scratch) = (Vec::new(), Scratch::default());
+        let ids = matrix.ids(range.clone());
+        let rows = matrix.at(range, &mut buffer);
+        offer_all(
+            vectors,
+            &numbers,
+            rows,
+            ids,
+            dimension,
+            &mut best,
+            &mut scratch,
+        );
+        let hits = |at| best.candidates(at).to_vec();
+        Ok((0..queries).map(hits).collect::<Vec<_>>())
+    })?;
+    let mut found = Vec::with_capacity(queries * k);
+    for query in 0..queries {
+        let mut hits: Vec<Hit> = parts
+            .iter()
+            .flat_map(|part| &part[query])
+            .copied()
+            .collect();
         hits.sort_unstable_by(Hit::order);
         hits.truncate(k);
         hits.resize(k, Hit::NOTHING);

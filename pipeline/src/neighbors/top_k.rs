@@ -67,6 +67,15 @@ impl TopK {
         self.wanted
     }
 
+    /// The score of a query's worst wanted hit: nothing below can be one. No bound while there are
+    /// fewer hits than wanted.
+    pub fn floor(&mut self, query: usize) -> f32 {
+        if self.counts[query] as usize >= self.wanted {
+            self.shrink(query);
+        }
+        self.floors[query]
+    }
+
     /// Offers one hit.
     #[inline]
     pub fn offer(&mut self, query: usize, hit: Hit) {

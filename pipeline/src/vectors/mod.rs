@@ -23,6 +23,8 @@ mod number;
 mod open;
 mod probe;
 mod rows;
+pub mod sif;
+pub mod static_text;
 mod stream;
 #[cfg(test)]
 mod tests;

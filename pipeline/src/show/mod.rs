@@ -2,6 +2,7 @@
 //!
 //! Polars scans the Parquet files itself and never leaves this folder: its Arrow is not ours.
 
+mod batch;
 mod print;
 
 use std::path::Path;
@@ -19,15 +20,20 @@ use crate::lexicon::luse;
 
 pub use print::Format;
 
+/// Rows of a table that are shown unless told otherwise.
+const ROWS: usize = 10;
+
 /// What to show of a dataset.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// A query over the tables `rows` and `dropped`.
+    /// A query over the tables of the dataset: `rows`, `dropped` and what else its manifest names.
     pub sql: Option<String>,
     /// Only the synonyms of this word.
     pub word: Option<String>,
-    /// This many of the first rows.
-    pub rows: usize,
+    /// The page of the batch with this number.
+    pub batch: Option<u32>,
+    /// This many of the first rows; of a batch all of them by default.
+    pub rows: Option<usize>,
     /// Only this shard.
     pub shard: Option<usize>,
 }
@@ -50,29 +56,51 @@ pub fn show(
             .map(drop)
             .map_err(|error| Error::Query(error.to_string()));
     }
+    if let (Some(number), Format::Table) = (request.batch, format) {
+        return batch::page(dir, number, request.rows, out);
+    }
     let mut rows = table(dir, &manifest, Table::Rows, request.shard)?;
+    if let Some(number) = request.batch {
+        only_for(&manifest, "--batch", juzi_schemas::batch::STAGE)?;
+        rows = rows.filter(col("batch").eq(lit(number)));
+    }
     if let Some(word) = &request.word {
-        if manifest.stage != synonym::STAGE {
-            let message = format!(
-                "--word is for synonyms; this dataset holds {}",
-                manifest.stage
-            );
-            return Err(Error::Usage(message));
-        }
+        only_for(&manifest, "--word", synonym::STAGE)?;
         rows = rows.filter(col("word").eq(lit(word.as_str())));
     }
     let frame = match &request.sql {
-        None if request.word.is_some() => rows.collect(),
-        None => rows.limit(request.rows as u32).collect(),
+        None if request.word.is_some() || request.batch.is_some() => match request.rows {
+            Some(limit) => rows.limit(limit as u32).collect(),
+            None => rows.collect(),
+        },
+        None => rows.limit(request.rows.unwrap_or(ROWS) as u32).collect(),
         Some(sql) => {
             let mut context = SQLContext::new();
             context.register("rows", rows);
             context.register("dropped", table(dir, &manifest, Table::Dropped, None)?);
+            for other in Table::ALL {
+                if manifest.files_of(other).next().is_some()
+                    && context.get_tables().iter().all(|name| name != other.name())
+                {
+                    context.register(other.name(), table(dir, &manifest, other, None)?);
+                }
+            }
             context.execute(sql).and_then(LazyFrame::collect)
         }
     };
     let frame = frame.map_err(|error| Error::Query(first_lines(&error.to_string())))?;
     print::frame(frame, format, out).map_err(Error::Query)
+}
+
+/// Refuses a flag that makes sense only for the datasets of a stage.
+fn only_for(manifest: &Manifest, flag: &str, stage: &str) -> Result<()> {
+    match manifest.stage == stage {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "{flag} is for {stage}; this dataset holds {}",
+            manifest.stage
+        ))),
+    }
 }
 
 /// One table of a dataset, lazily; ids as hexadecimal text, shards in order.
@@ -116,6 +144,7 @@ fn table(dir: &Path, manifest: &Manifest, table: Table, shard: Option<usize>) ->
         Table::Rows if manifest.stage == synonym::STAGE => return Ok(frame),
         Table::Rows => "id",
         Table::Dropped => "keeper",
+        Table::Topics | Table::Middles | Table::Words | Table::Batches => return Ok(frame),
     };
     Ok(frame.with_column(col(id).binary().hex_encode().alias(id)))
 }
@@ -134,6 +163,9 @@ fn empty(manifest: &Manifest, table: Table) -> LazyFrame {
             .schema()
         }
         Table::Dropped => juzi_schemas::dropped::schema(),
+        Table::Topics => juzi_schemas::topic::names_schema(),
+        Table::Middles | Table::Words => juzi_schemas::topic::vectors_schema(),
+        Table::Batches => juzi_schemas::batch::list_schema(),
     };
     let columns = schema.fields().iter().map(|field| {
         lit(polars::prelude::NULL)

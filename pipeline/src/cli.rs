@@ -21,10 +21,18 @@ pub struct Cli {
 pub enum Command {
     /// Recognise the corpora in directories and write a plan to stdout
     Init(Init),
+    /// Make everything that the plan asks for, stage by stage, or go on where a run was stopped
+    Run(Stage),
     /// Make the plan's shards, or go on where a run was stopped
     Shards(Stage),
     /// Make the plan's cache of synonyms, or go on where a run was stopped
     Synonyms(Stage),
+    /// Give every record of the plan's shards a topic
+    Topics(Stage),
+    /// Mine hard negatives for the plan's pairs
+    Negatives(Stage),
+    /// Compose the plan's records into training batches
+    Batches(Stage),
     /// Say what of a plan is fresh, stale and why, partial or missing
     Status(Stage),
     /// Look at the rows of a dataset, or query them with SQL
@@ -38,6 +46,12 @@ pub enum Command {
     /// Look at the views that augmentation makes of a dataset, or audit them (juzi-train)
     #[command(disable_help_flag = true)]
     Augment(Forwarded),
+    /// Run the feed of a training alone and measure it (juzi-train)
+    #[command(disable_help_flag = true)]
+    Feed(Forwarded),
+    /// Train an encoder, or prove what a training has seen (juzi-train)
+    #[command(disable_help_flag = true)]
+    Train(Forwarded),
 }
 
 /// `juzi init`
@@ -105,18 +119,21 @@ pub struct Stage {
 pub struct Show {
     /// A dataset, such as data/sample/shards
     pub dataset: PathBuf,
-    /// Number of rows to show
-    #[arg(long, default_value_t = 10)]
-    pub rows: usize,
+    /// Number of rows to show [default: 10; all of a word or a batch]
+    #[arg(long)]
+    pub rows: Option<usize>,
     /// Only this shard, counted from 0
     #[arg(long)]
     pub shard: Option<usize>,
-    /// A query over the tables rows and dropped
+    /// A query over the tables rows, dropped and, where there are, topics or batches
     #[arg(long)]
     pub sql: Option<String>,
     /// Only the synonyms of this word
     #[arg(long, conflicts_with = "sql")]
     pub word: Option<String>,
+    /// Only this batch, counted from 0, as a page
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["sql", "word", "shard"])]
+    pub batch: Option<u32>,
     /// How to print
     #[arg(long, default_value = "table")]
     pub format: Format,

@@ -6,6 +6,7 @@
 //! `stages` know everything below them and nothing of each other; readers know only themselves;
 //! nobody knows the command line.
 
+pub mod bm25;
 pub mod error;
 pub mod flow;
 pub mod init;
@@ -14,6 +15,7 @@ pub mod lexicon;
 pub mod neighbors;
 pub mod plan;
 pub mod readers;
+pub mod samplers;
 pub mod selftest;
 pub mod show;
 pub mod sibling;

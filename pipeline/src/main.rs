@@ -2,7 +2,6 @@
 
 mod cli;
 
-use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +10,9 @@ use clap::Parser;
 use juzi_pipeline::flow::{interrupt, machine};
 use juzi_pipeline::plan::Plan;
 use juzi_pipeline::show::{self, Request};
-use juzi_pipeline::stages::{RunOptions, shards, synonyms};
+use juzi_pipeline::stages::{
+    self, Outcome, RunOptions, batches, negatives, shards, synonyms, topics,
+};
 use juzi_pipeline::{Error, Result, init, selftest, sibling, size::Size, status};
 
 use crate::cli::{Cli, Command, Stage};
@@ -41,29 +42,18 @@ fn run(command: &Command) -> Result<()> {
                 .map_err(Error::Usage)?;
             say(&text)
         }
-        Command::Shards(stage) => {
-            let (plan, options) = resolve(stage, shards::NAME)?;
+        Command::Run(stage) => {
+            let (plan, options) = resolve(stage, "run")?;
             interrupt::listen();
-            match shards::run(&plan, &options)? {
-                shards::Outcome::Fresh(dir) => fresh(&dir, &options),
-                shards::Outcome::Made(dir, summary) => {
-                    for damage in summary.damaged() {
-                        let _ = writeln!(std::io::stderr(), "juzi: DAMAGED {damage}");
-                    }
-                    made(shards::NAME, &dir, summary.as_ref(), &options)
-                }
-            }
+            stages::of(&plan)
+                .iter()
+                .try_for_each(|stage| make(stage.name, stage.run, &plan, &options))
         }
-        Command::Synonyms(stage) => {
-            let (plan, options) = resolve(stage, synonyms::NAME)?;
-            interrupt::listen();
-            match synonyms::run(&plan, &options)? {
-                synonyms::Outcome::Fresh(dir) => fresh(&dir, &options),
-                synonyms::Outcome::Made(dir, summary) => {
-                    made(synonyms::NAME, &dir, summary.as_ref(), &options)
-                }
-            }
-        }
+        Command::Shards(stage) => one(stage, shards::NAME, shards::run),
+        Command::Synonyms(stage) => one(stage, synonyms::NAME, synonyms::run),
+        Command::Topics(stage) => one(stage, topics::NAME, topics::run),
+        Command::Negatives(stage) => one(stage, negatives::NAME, negatives::run),
+        Command::Batches(stage) => one(stage, batches::NAME, batches::run),
         Command::Status(stage) => {
             let (plan, options) = resolve(stage, "status")?;
             let options = RunOptions {
@@ -78,6 +68,7 @@ fn run(command: &Command) -> Result<()> {
             let request = Request {
                 sql: args.sql.clone(),
                 word: args.word.clone(),
+                batch: args.batch,
                 rows: args.rows,
                 shard: args.shard,
             };
@@ -104,6 +95,8 @@ fn run(command: &Command) -> Result<()> {
             })
         }
         Command::Augment(args) => sibling::become_trainer("augment", &args.arguments),
+        Command::Feed(args) => sibling::become_trainer("feed", &args.arguments),
+        Command::Train(args) => sibling::become_trainer("train", &args.arguments),
         Command::Selftest(args) => {
             let program = std::env::current_exe().map_err(Error::input("juzi"))?;
             let tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
@@ -119,20 +112,30 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn fresh(dir: &Path, options: &RunOptions) -> Result<()> {
-    match options.quiet {
-        true => Ok(()),
-        false => say(&format!("{}: fresh, nothing to do\n", dir.display())),
-    }
+/// Makes the dataset of a stage.
+type Make = fn(&Plan, &RunOptions) -> Result<Outcome>;
+
+/// The subcommand of one stage.
+fn one(stage: &Stage, name: &str, run: Make) -> Result<()> {
+    let (plan, options) = resolve(stage, name)?;
+    interrupt::listen();
+    make(name, run, &plan, &options)
 }
 
-fn made(stage: &str, dir: &Path, summary: &dyn Display, options: &RunOptions) -> Result<()> {
+/// Makes the dataset of a stage and says what came of it.
+fn make(name: &str, run: Make, plan: &Plan, options: &RunOptions) -> Result<()> {
+    let outcome = run(plan, options)?;
     if options.quiet {
         return Ok(());
     }
-    let link = options.data.join(stage);
-    let (link, dir) = (link.display(), dir.display());
-    say(&format!("{summary}{link} -> {dir}\n"))
+    match outcome {
+        Outcome::Fresh(dir) => say(&format!("{}: fresh, nothing to do\n", dir.display())),
+        Outcome::Made(dir, summary) => {
+            let link = options.data.join(name);
+            let (link, dir) = (link.display(), dir.display());
+            say(&format!("{summary}{link} -> {dir}\n"))
+        }
+    }
 }
 
 /// Reads the plan and turns flags into what a stage wants; `command` goes on after a stop.

@@ -15,7 +15,7 @@ use juzi_schemas::fault;
 use juzi_schemas::manifest;
 
 use crate::error::{Error, Result};
-use crate::stages::{shards, synonyms};
+use crate::stages::{batches, negatives, shards, synonyms, topics};
 use crate::status;
 
 /// Upper bound on crash points, so that a defect cannot loop for ever.
@@ -42,14 +42,27 @@ pub fn crash_points(
     let failed = |path: &Path| juzi_schemas::Error::io(path.to_path_buf());
     std::fs::create_dir_all(&root).map_err(failed(&root))?;
     let mut proof = Proof::default();
+    let corpus = write_corpus(&root)?;
     let stages = [
-        (shards::NAME, write_corpus(&root)?),
-        (synonyms::NAME, write_vectors(&root)?),
+        (shards::NAME, corpus.clone(), None),
+        (synonyms::NAME, write_vectors(&root)?, None),
+        (
+            topics::NAME,
+            write_topics(&root, &corpus)?,
+            Some(shards::NAME),
+        ),
+        (negatives::NAME, write_pairs(&root)?, Some(shards::NAME)),
+        (
+            batches::NAME,
+            write_batches(&root, &corpus)?,
+            Some(shards::NAME),
+        ),
     ];
-    for (stage, plan) in &stages {
+    for (stage, plan, before) in &stages {
         let run = Trial {
             program,
             stage,
+            before: *before,
             plan,
             threads,
         };
@@ -63,6 +76,8 @@ pub fn crash_points(
 struct Trial<'t> {
     program: &'t Path,
     stage: &'t str,
+    /// The stage that must be made before, undisturbed.
+    before: Option<&'t str>,
     plan: &'t Path,
     threads: usize,
 }
@@ -72,10 +87,12 @@ impl Trial<'_> {
     fn walk(&self, root: &Path, proof: &mut Proof, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let failed = |path: &Path| juzi_schemas::Error::io(path.to_path_buf());
         let good = root.join(format!("good-{}", self.stage));
+        self.prepare(&good)?;
         self.start(&good, None)?;
         let wanted = self.read_manifest(&good)?;
         for number in 1..POINTS_MAX {
             let data = root.join("killed");
+            self.prepare(&data)?;
             match self.start(&data, Some(number))? {
                 None => {
                     return std::fs::remove_dir_all(&data).map_err(|e| failed(&data)(e).into());
@@ -113,6 +130,7 @@ impl Trial<'_> {
         let known = |name: &str| {
             name == manifest::NAME
                 || name == manifest::REPORT
+                || name == manifest::PAGE
                 || manifest.files.iter().any(|file| file.name == name)
         };
         Ok(entries
@@ -125,11 +143,21 @@ impl Trial<'_> {
         Ok(std::fs::read_to_string(&path).map_err(juzi_schemas::Error::io(&path))?)
     }
 
+    /// Makes what the stage needs.
+    fn prepare(&self, data: &Path) -> Result<()> {
+        let before = self.before.map(|stage| self.run(stage, data, None));
+        before.transpose().map(drop)
+    }
+
     /// Runs the stage; the name of the crash point when the run was killed there.
     fn start(&self, data: &Path, crash: Option<u64>) -> Result<Option<String>> {
+        self.run(self.stage, data, crash)
+    }
+
+    fn run(&self, stage: &str, data: &Path, crash: Option<u64>) -> Result<Option<String>> {
         let mut command = Command::new(self.program);
         command
-            .arg(self.stage)
+            .arg(stage)
             .arg(self.plan)
             .arg("--data")
             .arg(data)
@@ -190,6 +218,29 @@ fn write_corpus(root: &Path) -> Result<PathBuf> {
     Ok(path("plan.toml"))
 }
 
+/// Pairs whose anchors are half of their positives, some of which do not find themselves.
+fn write_pairs(root: &Path) -> Result<PathBuf> {
+    let mut text = String::new();
+    for number in 0..60 {
+        let (one, other) = (number * 7 % 60, number * 11 % 60);
+        let positive = match number % 9 {
+            4 => format!("第{other}号回答说的是别的事情"),
+            _ => format!("第{one}号问题怎么办呢，第{other}号办法最好"),
+        };
+        let _ = writeln!(text, "[\"第{one}号问题怎么办呢\", \"{positive}\"]");
+    }
+    let plan = "name = \"selftest-negatives\"\n\
+        [[corpora]]\nname = \"pairs\"\nreader = \"embedding_training_data\"\ntrain = [\"questions.jsonl\"]\n\
+        [shards]\nshard_bytes = \"2KiB\"\n\
+        [negatives]\nk = 20\ncount = 3\nrandom_fill = true\n\
+        [negatives.consistency]\nenabled = true\nk = 1\n";
+    let path = |name: &str| root.join(name);
+    for (name, text) in [("questions.jsonl", text.as_str()), ("negatives.toml", plan)] {
+        std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
+    }
+    Ok(path("negatives.toml"))
+}
+
 /// Vectors of a few hundred words, to be searched approximately, with bad rows.
 fn write_vectors(root: &Path) -> Result<PathBuf> {
     let mut text = String::from("402 8\n");
@@ -210,4 +261,48 @@ fn write_vectors(root: &Path) -> Result<PathBuf> {
         std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
     }
     Ok(path("synonyms.toml"))
+}
+
+/// The same corpus with words, and vectors of some of them, so that topics are split and merged.
+fn write_topics(root: &Path, corpus: &Path) -> Result<PathBuf> {
+    let mut text = String::new();
+    let words = [
+        "这是",
+        "新闻",
+        "内容",
+        "问题",
+        "回答",
+        "标题",
+        "怎么办",
+        "这样",
+        "不",
+        "相同",
+        "第",
+        "号",
+    ];
+    for (number, word) in words.iter().enumerate() {
+        text.push_str(word);
+        for place in 0..6 {
+            let _ = write!(text, " {:.4}", ((number * (place + 2)) as f64).sin());
+        }
+        text.push('\n');
+    }
+    text.push_str("坏 1 2 x 4 5 6\n");
+    let path = |name: &str| root.join(name);
+    let plan = std::fs::read_to_string(corpus).map_err(Error::input(corpus))?;
+    let plan = plan.replace("[shards]\n", "[shards]\nwords = true\n")
+        + "[topics]\nvectors = \"words.txt\"\ntopics = 4\nsize_min = 3\nsize_max = 30\n";
+    for (name, text) in [("words.txt", text.as_str()), ("topics.toml", &plan)] {
+        std::fs::write(path(name), text).map_err(juzi_schemas::Error::io(path(name)))?;
+    }
+    Ok(path("topics.toml"))
+}
+
+/// The pairs of the same corpus in two passes of small batches and windows, with rows left over.
+fn write_batches(root: &Path, corpus: &Path) -> Result<PathBuf> {
+    let plan = std::fs::read_to_string(corpus).map_err(Error::input(corpus))?;
+    let plan = plan + "[batches]\nsize = 6\npasses = 2\nwindow = \"2kB\"\n";
+    let path = root.join("batches.toml");
+    std::fs::write(&path, plan).map_err(juzi_schemas::Error::io(&path))?;
+    Ok(path)
 }

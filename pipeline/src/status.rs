@@ -47,11 +47,11 @@ pub struct Status {
 pub fn status(plan: &Plan, options: &RunOptions) -> Result<Vec<Status>> {
     let stages = stages::of(plan).into_iter();
     stages
-        .map(|(stage, identity)| match identity(plan, options) {
-            Ok(identity) => status_of(stage, &identity, options),
+        .map(|stage| match (stage.identity)(plan, options) {
+            Ok(identity) => status_of(stage.name, &identity, options),
             // A stage may wait for files that an earlier one does not need.
             Err(Error::Plan { message, .. }) => Ok(Status {
-                stage,
+                stage: stage.name,
                 state: State::Blocked(message),
                 elsewhere: false,
                 found: None,
@@ -202,18 +202,18 @@ fn compare(place: &str, old: &serde_json::Value, new: &serde_json::Value, found:
 /// The lock is held, or a file cannot be deleted.
 pub fn prune(plan: &Plan, options: &RunOptions, only_say: bool) -> Result<Vec<(PathBuf, u64)>> {
     let mut kept = Vec::new();
-    for (stage, identity) in stages::of(plan) {
-        match identity(plan, options) {
+    for stage in stages::of(plan) {
+        match (stage.identity)(plan, options) {
             Ok(identity) => kept.push(dataset::directory(
                 &options.data,
-                stage,
+                stage.name,
                 &identity.fingerprint,
             )),
             // What a blocked stage made before stays, by its stable name.
             Err(Error::Plan { .. }) => {}
             Err(error) => return Err(error),
         }
-        kept.extend(std::fs::canonicalize(options.data.join(stage)));
+        kept.extend(std::fs::canonicalize(options.data.join(stage.name)));
     }
     let store = options.data.join(STORE);
     let mut deleted = Vec::new();

@@ -146,6 +146,10 @@ fn show(name: &str, total: u64, unit: Unit, counters: &Counters, ended: &(Mutex<
         bar.finish_and_clear();
     }
     let rows = counters.rows.load(Ordering::Relaxed);
+    if rows == 0 && counters.bytes.load(Ordering::Relaxed) == 0 {
+        // Everything was remembered from an earlier run.
+        return;
+    }
     let seconds = started.elapsed().as_secs_f64();
     let rate = total as f64 / seconds.max(1e-3);
     let rate = match unit {

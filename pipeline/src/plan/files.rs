@@ -6,6 +6,30 @@ use juzi_schemas::record::Split;
 
 use super::Corpus;
 use crate::inputs::Input;
+use crate::vectors::{Format, VectorFile};
+
+/// The file of vectors that a key names, `archive::member` where it is one of several.
+///
+/// # Errors
+/// The pattern of the member is none.
+pub(super) fn vector_file(
+    base: &Path,
+    name: &str,
+    format: Format,
+    words: Option<PathBuf>,
+) -> std::result::Result<VectorFile, String> {
+    let (name, members) = match name.split_once("::") {
+        Some((name, members)) => (name, Some(members)),
+        None => (name, None),
+    };
+    let members = members.map(glob::Pattern::new).transpose();
+    Ok(VectorFile {
+        path: base.join(name),
+        members: members.map_err(|error| format!("vectors: {error}"))?,
+        format,
+        words,
+    })
+}
 
 /// Inputs of the patterns of one split.
 ///

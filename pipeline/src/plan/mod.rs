@@ -1,8 +1,11 @@
 //! The plan: what a TOML file says (low) and what it means (resolved once, then never questioned).
 
+mod batches;
 mod files;
+mod negatives;
 mod options;
 mod synonyms;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,8 +23,13 @@ use crate::views::View;
 
 use files::{files, sort};
 
+pub use batches::{BatchKind, BatchesOptions, BatchesPlan, GuardOptions, SourcesOptions};
+pub use negatives::{
+    ConsistencyOptions, Documents, Miner, NegativesOptions, NegativesPlan, Sampling, Unmatched,
+};
 pub use options::{NeighborOptions, PassageOptions, Pieces, Profile, ShardsOptions};
 pub use synonyms::{Candidates, IndexKind, SynonymsOptions, SynonymsPlan, Vocabulary};
+pub use topics::{Kmeans, Source, TopicsOptions, TopicsPlan};
 
 /// A plan file as written.
 #[derive(Debug, Deserialize)]
@@ -37,6 +45,9 @@ struct LowPlan {
     #[serde(default)]
     shards: ShardsOptions,
     synonyms: Option<SynonymsOptions>,
+    topics: Option<TopicsOptions>,
+    negatives: Option<NegativesOptions>,
+    batches: Option<BatchesOptions>,
 }
 
 fn one() -> u64 {
@@ -118,6 +129,12 @@ pub struct Plan {
     pub shards: ShardsOptions,
     /// The table of the stage `synonyms`, if the plan has it.
     pub synonyms: Option<SynonymsPlan>,
+    /// The table of the stage `topics`, if the plan has it.
+    pub topics: Option<TopicsPlan>,
+    /// The table of the stage `negatives`, if the plan has it.
+    pub negatives: Option<NegativesPlan>,
+    /// The table of the stage `batches`, if the plan has it.
+    pub batches: Option<BatchesPlan>,
 }
 
 impl Plan {
@@ -229,6 +246,21 @@ impl Plan {
             .map(|options| SynonymsPlan::resolve(options, base))
             .transpose()
             .map_err(|message| wrong(format!("[synonyms] {message}")))?;
+        let topics = low
+            .topics
+            .map(|options| TopicsPlan::resolve(options, synonyms.as_ref(), base))
+            .transpose()
+            .map_err(|message| wrong(format!("[topics] {message}")))?;
+        let negatives = low
+            .negatives
+            .map(|options| NegativesPlan::resolve(options, base))
+            .transpose()
+            .map_err(|message| wrong(format!("[negatives] {message}")))?;
+        let batches = low
+            .batches
+            .map(|options| BatchesPlan::resolve(options, base))
+            .transpose()
+            .map_err(|message| wrong(format!("[batches] {message}")))?;
         let plan = Plan {
             path: path.into(),
             name: low.name,
@@ -239,6 +271,9 @@ impl Plan {
             evaluation_inputs,
             shards: low.shards,
             synonyms,
+            topics,
+            negatives,
+            batches,
         };
         plan.check_lengths()
             .map_err(|message| wrong(format!("[shards] {message}")))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::files::vector_file;
 use crate::lexicon::guards::GuardOptions;
 use crate::neighbors::Precision;
 use crate::size::Size;
@@ -188,22 +189,11 @@ impl SynonymsPlan {
         let vectors = match &options.vectors {
             None => None,
             Some(name) => {
-                let (name, members) = match name.split_once("::") {
-                    Some((name, members)) => (name, Some(members)),
-                    None => (name.as_str(), None),
-                };
-                let members = members.map(glob::Pattern::new).transpose();
-                let path = base.join(name);
-                files.push(("vectors", path.clone()));
-                Some(VectorFile {
-                    path,
-                    members: members.map_err(|error| format!("vectors: {error}"))?,
-                    format: options.format,
-                    words: files
-                        .iter()
-                        .find(|(key, _)| *key == "vector_words")
-                        .map(|(_, path)| path.clone()),
-                })
+                let words = files.iter().find(|(key, _)| *key == "vector_words");
+                let words = words.map(|(_, path)| path.clone());
+                let file = vector_file(base, name, options.format, words)?;
+                files.push(("vectors", file.path.clone()));
+                Some(file)
             }
         };
         files.sort();

@@ -1,9 +1,14 @@
 //! Stages: each a pure function from a plan and its inputs to one dataset.
 
+pub mod batches;
+mod figures;
+pub mod negatives;
 pub mod shards;
 pub mod synonyms;
+pub mod topics;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use juzi_schemas::dataset::{self, STORE};
@@ -11,10 +16,11 @@ use juzi_schemas::fingerprint::Fingerprint;
 use juzi_schemas::manifest::{self, Manifest};
 use juzi_schemas::shard::FORMAT;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::progress::Phase;
 use crate::inputs::hash_files;
 use crate::plan::Plan;
+use crate::vectors::VectorFile;
 
 /// How a stage runs; nothing here changes what it makes.
 #[derive(Clone, Debug)]
@@ -29,6 +35,14 @@ pub struct RunOptions {
     pub quiet: bool,
     /// The command that goes on after an interruption.
     pub resume: String,
+}
+
+/// How a run of a stage ended.
+pub enum Outcome {
+    /// The dataset was there.
+    Fresh(PathBuf),
+    /// The dataset was made; what there is to say of it.
+    Made(PathBuf, Box<dyn Display>),
 }
 
 /// What the dataset of a stage follows from.
@@ -85,19 +99,132 @@ impl Identity {
     }
 }
 
-/// A stage of a plan, as `status` and `prune` see it.
-pub type Described = (&'static str, fn(&Plan, &RunOptions) -> Result<Identity>);
+/// What a run begins with: the identity of the dataset, and its directory if it is there.
+fn begin(
+    stage: &str,
+    plan: &Plan,
+    options: &RunOptions,
+    identity: fn(&Plan, &RunOptions) -> Result<Identity>,
+) -> Result<(Identity, Option<PathBuf>)> {
+    let store = options.data.join(STORE);
+    std::fs::create_dir_all(&store).map_err(juzi_schemas::Error::io(&store))?;
+    let identity = identity(plan, options)?;
+    let made = identity.made(stage, options)?;
+    Ok((identity, made))
+}
+
+/// The dataset of an earlier stage as an input of the stage `stage`.
+fn input_of(stage: &str, earlier: &str, identity: &Identity) -> manifest::Input {
+    manifest::Input {
+        corpus: stage.into(),
+        split: earlier.into(),
+        file: earlier.into(),
+        bytes: 0,
+        hash: identity.fingerprint,
+    }
+}
+
+/// Files that keys of a stage's table name, as its inputs.
+fn file_inputs(
+    stage: &str,
+    files: &[(&'static str, PathBuf)],
+    vectors: Option<&VectorFile>,
+    options: &RunOptions,
+) -> Result<Vec<manifest::Input>> {
+    let paths: Vec<PathBuf> = files.iter().map(|(_, path)| path.clone()).collect();
+    let hashes = hashes(&paths, options)?;
+    let mut inputs = Vec::new();
+    for ((key, path), hash) in files.iter().zip(hashes) {
+        let members = vectors.and_then(|file| file.members.as_ref());
+        let members = members.filter(|_| *key == "vectors");
+        let name = base_name(path);
+        inputs.push(manifest::Input {
+            corpus: stage.into(),
+            split: key.to_string(),
+            file: members.map_or(name.clone(), |members| format!("{name}::{members}")),
+            bytes: std::fs::metadata(path).map_err(Error::input(path))?.len(),
+            hash,
+        });
+    }
+    Ok(inputs)
+}
+
+/// Directory and manifest of the dataset of an earlier stage, which must be made by now; `stage` is
+/// the one that needs it.
+fn dataset_of(
+    plan: &Plan,
+    options: &RunOptions,
+    stage: &str,
+    earlier: &str,
+    identity: &Identity,
+) -> Result<(PathBuf, Manifest)> {
+    let dir = dataset::directory(&options.data, earlier, &identity.fingerprint);
+    let manifest = Manifest::read(&dir).map_err(|_| Error::Plan {
+        path: plan.path.clone(),
+        message: format!(
+            "[{stage}] needs the {earlier} of this plan, which are not made yet; first run: {}",
+            options.resume.replacen(stage, earlier, 1)
+        ),
+    })?;
+    dataset::check_sizes(&dir, &manifest)?;
+    Ok((dir, manifest))
+}
+
+/// A stage, as those see it who know only its name.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    /// Its table, its subcommand, its directory.
+    pub name: &'static str,
+    /// What its dataset follows from.
+    pub identity: fn(&Plan, &RunOptions) -> Result<Identity>,
+    /// Makes its dataset, or finds it made, or goes on where a run was stopped.
+    pub run: fn(&Plan, &RunOptions) -> Result<Outcome>,
+}
 
 /// The stages that a plan asks for, in the order in which they are made.
-pub fn of(plan: &Plan) -> Vec<Described> {
-    let mut stages: Vec<Described> = Vec::new();
-    if !plan.corpora.is_empty() {
-        stages.push((shards::NAME, shards::identity));
-    }
-    if plan.synonyms.is_some() {
-        stages.push((synonyms::NAME, synonyms::identity));
-    }
-    stages
+pub fn of(plan: &Plan) -> Vec<Stage> {
+    let stage = |asked: bool, name, identity, run| {
+        asked.then_some(Stage {
+            name,
+            identity,
+            run,
+        })
+    };
+    [
+        stage(
+            !plan.corpora.is_empty(),
+            shards::NAME,
+            shards::identity,
+            shards::run,
+        ),
+        stage(
+            plan.synonyms.is_some(),
+            synonyms::NAME,
+            synonyms::identity,
+            synonyms::run,
+        ),
+        stage(
+            plan.topics.is_some(),
+            topics::NAME,
+            topics::identity,
+            topics::run,
+        ),
+        stage(
+            plan.negatives.is_some(),
+            negatives::NAME,
+            negatives::identity,
+            negatives::run,
+        ),
+        stage(
+            plan.batches.is_some(),
+            batches::NAME,
+            batches::identity,
+            batches::run,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Hashes of input files, remembered in the store from run to run.

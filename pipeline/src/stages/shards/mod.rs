@@ -30,12 +30,13 @@ mod unit;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use juzi_schemas::dataset::{self, DatasetWriter};
+use juzi_schemas::dataset::DatasetWriter;
 use juzi_schemas::manifest;
 use juzi_schemas::random::Order;
 
-use super::{Identity, RunOptions};
+use super::{Identity, Outcome, RunOptions, begin};
 use crate::error::{Error, Result};
+use crate::flow::progress;
 use crate::inputs::Input;
 use crate::plan::Plan;
 use crate::text::leaks::LeakGate;
@@ -57,14 +58,6 @@ pub const DICTIONARIES: [(&str, &str); 2] = [
         include_str!("../../../../dictionaries/user_words.txt"),
     ),
 ];
-
-/// How a run ended.
-pub enum Outcome {
-    /// The dataset was there.
-    Fresh(PathBuf),
-    /// The dataset was made.
-    Made(PathBuf, Box<Summary>),
-}
 
 /// Hashes the inputs and everything else that decides the rows.
 ///
@@ -112,10 +105,8 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
             message: "no [[corpora]] to make shards of".into(),
         });
     }
-    let store = options.data.join(dataset::STORE);
-    std::fs::create_dir_all(&store).map_err(juzi_schemas::Error::io(&store))?;
-    let identity = identity(plan, options)?;
-    if let Some(dir) = identity.made(NAME, options)? {
+    let (identity, made) = begin(NAME, plan, options, identity)?;
+    if let Some(dir) = made {
         return Ok(Outcome::Fresh(dir));
     }
     let workers = estimate::workers(plan, options)?;
@@ -139,6 +130,10 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let manifest = report::manifest(&identity, plan, &summary, &shards);
     summary.seconds = started.elapsed().as_secs_f64();
     let dir = writer.finish(&manifest, &summary.to_json())?;
+    // Said even to those who want to hear of errors only: what is lost is not in the ledger.
+    for damage in summary.damaged() {
+        progress::say(&format!("juzi: DAMAGED {damage}"));
+    }
     Ok(Outcome::Made(dir, Box::new(summary)))
 }
 

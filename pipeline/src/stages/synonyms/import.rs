@@ -48,7 +48,7 @@ pub fn run(table: &SynonymsPlan, writer: &DatasetWriter) -> Result<Imported> {
         }
         output.flush_full()
     })?;
-    let mut ledger = Ledger::new(writer, base_name(path))?;
+    let mut ledger = Ledger::new(writer, super::NAME, base_name(path))?;
     for unused in &unused {
         let what = match &unused.synonym {
             Some(synonym) => format!("{} -> {synonym}: {}", unused.word, unused.reason.explain()),

@@ -171,7 +171,7 @@ fn read(
         rows: &phase.counters.rows,
     };
     let mut values = writer.create(VECTORS)?;
-    let mut ledger = Ledger::new(writer, base_name(&file.path))?;
+    let mut ledger = Ledger::new(writer, super::NAME, base_name(&file.path))?;
     let mut words = WordList::default();
     let place = writer.dir().join(VECTORS);
     let totals = vectors::read(file, &wanted, &run, &mut |part: Part| {
@@ -230,21 +230,23 @@ pub struct Ledger {
     output: ShardWriter<FileWriter>,
     builder: DroppedBuilder,
     counts: [u64; Reason::ALL.len()],
+    stage: &'static str,
     file: String,
 }
 
 impl Ledger {
-    /// A ledger about one input file, by its base name.
+    /// The ledger of a stage about one input file, by its base name.
     ///
     /// # Errors
     /// The disk.
-    pub fn new(writer: &DatasetWriter, file: String) -> Result<Ledger> {
+    pub fn new(writer: &DatasetWriter, stage: &'static str, file: String) -> Result<Ledger> {
         let place = writer.dir().join(LEDGER);
         let output = writer.create(LEDGER)?;
         Ok(Ledger {
             output: ShardWriter::new(output, Arc::new(dropped::schema()), &place)?,
             builder: DroppedBuilder::default(),
             counts: [0; Reason::ALL.len()],
+            stage,
             file,
         })
     }
@@ -264,7 +266,7 @@ impl Ledger {
         self.counts[reason as usize] += 1;
         self.builder.push(&Dropped {
             reason,
-            corpus: super::NAME,
+            corpus: self.stage,
             split: "",
             file: &self.file,
             member,

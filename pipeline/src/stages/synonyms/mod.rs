@@ -11,19 +11,18 @@ mod assemble;
 mod choose;
 mod estimate;
 mod import;
-mod load;
+pub(super) mod load;
 mod report;
 mod search;
-mod vocabulary;
-mod word_list;
+pub(super) mod vocabulary;
+pub(super) mod word_list;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use juzi_schemas::dataset::{self, DatasetWriter};
-use juzi_schemas::manifest;
+use juzi_schemas::dataset::DatasetWriter;
 
-use super::{Identity, RunOptions, base_name, hashes, shards};
+use super::figures::Phases;
+use super::{Identity, Outcome, RunOptions, begin, file_inputs, input_of, shards};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, SynonymsPlan, Vocabulary};
 use crate::vectors;
@@ -48,14 +47,6 @@ pub const DICTIONARIES: [(&str, &str); 3] = [
     shards::DICTIONARIES[1],
 ];
 
-/// How a run ended.
-pub enum Outcome {
-    /// The dataset was there.
-    Fresh(PathBuf),
-    /// The dataset was made.
-    Made(PathBuf, Box<Summary>),
-}
-
 fn table(plan: &Plan) -> Result<&SynonymsPlan> {
     plan.synonyms.as_ref().ok_or_else(|| Error::Plan {
         path: plan.path.clone(),
@@ -73,33 +64,10 @@ pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
         path: plan.path.clone(),
         message: format!("[synonyms] {message}"),
     })?;
-    let paths: Vec<PathBuf> = table.files.iter().map(|(_, path)| path.clone()).collect();
-    let hashes = hashes(&paths, options)?;
-    let mut inputs = Vec::new();
-    for ((key, path), hash) in table.files.iter().zip(hashes) {
-        let members = table
-            .vectors
-            .as_ref()
-            .and_then(|file| file.members.as_ref());
-        let members = members.filter(|_| *key == "vectors");
-        let name = base_name(path);
-        inputs.push(manifest::Input {
-            corpus: NAME.into(),
-            split: key.to_string(),
-            file: members.map_or(name.clone(), |members| format!("{name}::{members}")),
-            bytes: std::fs::metadata(path).map_err(Error::input(path))?.len(),
-            hash,
-        });
-    }
+    let mut inputs = file_inputs(NAME, &table.files, table.vectors.as_ref(), options)?;
     if table.options.uses_shards() {
         let shards = shards::identity(plan, options)?;
-        inputs.push(manifest::Input {
-            corpus: NAME.into(),
-            split: shards::NAME.into(),
-            file: shards::NAME.into(),
-            bytes: 0,
-            hash: shards.fingerprint,
-        });
+        inputs.push(input_of(NAME, shards::NAME, &shards));
     }
     let resolved = serde_json::json!({ "seed": plan.seed, "synonyms": table.options });
     Ok(Identity::new(NAME, inputs, &DICTIONARIES, resolved))
@@ -112,10 +80,8 @@ pub fn identity(plan: &Plan, options: &RunOptions) -> Result<Identity> {
 pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let started = Instant::now();
     let table = table(plan)?;
-    let store = options.data.join(dataset::STORE);
-    std::fs::create_dir_all(&store).map_err(juzi_schemas::Error::io(&store))?;
-    let identity = identity(plan, options)?;
-    if let Some(dir) = identity.made(NAME, options)? {
+    let (identity, made) = begin(NAME, plan, options, identity)?;
+    if let Some(dir) = made {
         return Ok(Outcome::Fresh(dir));
     }
     let writer = DatasetWriter::open(&options.data, NAME, &identity.fingerprint)?;
@@ -159,28 +125,6 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let manifest = summary.manifest(&identity);
     let dir = writer.finish(&manifest, &summary.to_json())?;
     Ok(Outcome::Made(dir, Box::new(summary)))
-}
-
-/// Seconds of each part of a run, for the report.
-struct Phases {
-    since: Instant,
-    ended: Vec<(&'static str, f64)>,
-}
-
-impl Default for Phases {
-    fn default() -> Self {
-        Phases {
-            since: Instant::now(),
-            ended: Vec::new(),
-        }
-    }
-}
-
-impl Phases {
-    fn end(&mut self, name: &'static str) {
-        self.ended.push((name, self.since.elapsed().as_secs_f64()));
-        self.since = Instant::now();
-    }
 }
 
 /// What the search needs; said, and refused where it cannot fit.

@@ -21,8 +21,7 @@ use crate::flow::machine;
 use crate::lexicon::guards::Guard;
 use crate::lexicon::quality::Quality;
 use crate::plan::{IndexKind, Plan};
-use crate::size::Size;
-use crate::stages::Identity;
+use crate::stages::{Identity, figures};
 
 /// Totals of a run.
 pub struct Summary {
@@ -277,17 +276,11 @@ fn balance(
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, count) in self.counts.iter().filter(|(_, count)| *count > 0) {
-            let name = name.replace('_', " ");
-            writeln!(out, "{name:<30}{count:>14}")?;
-        }
-        for (reason, count) in &self.dropped {
-            writeln!(out, "{:<30}{count:>14}", format!("dropped: {reason}"))?;
-        }
-        for (name, value) in &self.measures {
-            let name = name.replace('_', " ");
-            writeln!(out, "{name:<30}{value:>14.4}")?;
-        }
+        let counts = self
+            .counts
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count));
+        figures::counted(out, counts, &self.dropped, &self.measures)?;
         if let Some((_, index, probes)) = &self.search {
             let probes = match probes {
                 0 => String::new(),
@@ -295,11 +288,7 @@ impl fmt::Display for Summary {
             };
             writeln!(out, "{:<30}{:>14}{probes}", "index", index.name())?;
         }
-        writeln!(out, "{:<30}{:>14}", "rows", self.rows())?;
-        writeln!(out, "{:<30}{:>14.2}", "seconds", self.seconds)?;
-        if let Some(bytes) = machine::memory_peak_bytes() {
-            writeln!(out, "{:<30}{:>14}", "memory peak", Size(bytes).to_string())?;
-        }
+        figures::ending(out, self.rows(), self.seconds)?;
         if !self.coverage.is_empty() {
             let columns = format!(
                 "{:>12}{:>12}{:>14}{:>12}",

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use juzi_schemas::dataset::{self, DatasetWriter};
+use juzi_schemas::dataset::DatasetWriter;
 use juzi_schemas::manifest::{File, Manifest, Table};
 use juzi_schemas::shard;
 use juzi_schemas::words::{Texts, cut};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::flow::progress::Phase;
 use crate::flow::workers;
 use crate::plan::{Plan, SynonymsPlan};
-use crate::stages::{RunOptions, shards};
+use crate::stages::{RunOptions, dataset_of, shards};
 
 /// Scratch file that holds it.
 const NAME: &str = "vocabulary";
@@ -53,7 +53,8 @@ pub fn run(
     let mut counted = Counted::default();
     let mut counts = HashMap::new();
     if table.options.uses_shards() {
-        counts = count(plan, options)?;
+        let (dir, manifest) = shards_of(plan, options, (super::NAME, "vocabulary = \"shards\""))?;
+        counts = count(&dir, &manifest, options)?;
         counted.tokens = counts.values().sum();
         counted.words = counts.len() as u64;
         counts.retain(|word, _| word.chars().any(char::is_alphanumeric));
@@ -90,32 +91,36 @@ fn listed(path: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Directory of the plan's own shards, which must be made and have words.
-fn shards_of(plan: &Plan, options: &RunOptions) -> Result<(std::path::PathBuf, Manifest)> {
-    let first = |why: &str| Error::Plan {
-        path: plan.path.clone(),
-        message: format!("[synonyms] vocabulary = \"shards\": {why}"),
-    };
+/// Directory of the plan's own shards, which must be made and have words; `why` is the stage, its
+/// table and the key that needs them.
+///
+/// # Errors
+/// There are none, or they have no words.
+pub fn shards_of(
+    plan: &Plan,
+    options: &RunOptions,
+    (stage, why): (&str, &str),
+) -> Result<(std::path::PathBuf, Manifest)> {
     if !plan.shards.words {
-        return Err(first("the shards have no words; set [shards] words = true"));
+        return Err(Error::Plan {
+            path: plan.path.clone(),
+            message: format!(
+                "[{stage}] {why}: the shards have no words; set [shards] words = true"
+            ),
+        });
     }
     let identity = shards::identity(plan, options)?;
-    let dir = dataset::directory(&options.data, shards::NAME, &identity.fingerprint);
-    let manifest = Manifest::read(&dir).map_err(|_| {
-        first(&format!(
-            "the shards of this plan are not made yet; first run: {}",
-            options.resume.replacen("synonyms", "shards", 1)
-        ))
-    })?;
-    dataset::check_sizes(&dir, &manifest)?;
-    Ok((dir, manifest))
+    dataset_of(plan, options, stage, shards::NAME, &identity)
 }
 
-type Counts = HashMap<Box<str>, u64>;
+/// How often each word stands somewhere.
+pub type Counts = HashMap<Box<str>, u64>;
 
 /// Counts the words of all shards.
-fn count(plan: &Plan, options: &RunOptions) -> Result<Counts> {
-    let (dir, manifest) = shards_of(plan, options)?;
+///
+/// # Errors
+/// A shard cannot be read or has no words; an interruption.
+pub fn count(dir: &Path, manifest: &Manifest, options: &RunOptions) -> Result<Counts> {
     let files: Vec<&File> = manifest.files_of(Table::Rows).collect();
     let total = files.iter().map(|file| file.bytes).sum();
     let phase = Phase::start("count", total, options.quiet);
@@ -126,7 +131,7 @@ fn count(plan: &Plan, options: &RunOptions) -> Result<Counts> {
         while !stop.stopped()
             && let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed))
         {
-            count_file(&dir, file, &mut own)?;
+            count_file(dir, file, &mut own)?;
             phase
                 .counters
                 .bytes

@@ -12,17 +12,21 @@
 //! little. Made-up sentences have 12 words of a vocabulary of 50,000, drawn by Zipf's law, each
 //! word with 8 synonyms.
 
+#[allow(dead_code)] // each benchmark uses a part of it
+mod timing;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use juzi_schemas::random::Draws;
 use juzi_schemas::synonym::{Source, Synonyms, SynonymsBuilder};
 use juzi_trainer::augment::{Augmenter, Options, StopWords, Views, Words};
 use serde_json::json;
+
+use timing::{median, read, say, variable};
 
 /// Sentences, with the ends of their texts and of the lengths of their words.
 struct Corpus {
@@ -35,17 +39,7 @@ const VOCABULARY: usize = 50_000;
 const SENTENCES: usize = 50_000;
 
 fn main() -> ExitCode {
-    // `cargo test --benches` only asks whether this builds.
-    if std::env::args().any(|argument| argument == "--test") {
-        return ExitCode::SUCCESS;
-    }
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("bench: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    timing::main(bench)
 }
 
 fn bench() -> Result<(), String> {
@@ -305,46 +299,4 @@ fn of_children() -> f64 {
         .filter_map(|field| field.parse::<f64>().ok())
         .sum::<f64>()
         / 100.0
-}
-
-/// Median time of a few rounds in seconds on a processor; one more goes before them.
-fn median(mut work: impl FnMut()) -> f64 {
-    let rounds = variable("BENCH_ROUNDS").and_then(|rounds| rounds.parse().ok());
-    let rounds: usize = rounds.unwrap_or(5).max(1);
-    let start = Instant::now();
-    work();
-    // The system counts a thread's time in ticks, so a measurement takes many of them.
-    let repeats = (0.3 / start.elapsed().as_secs_f64()).ceil().max(1.0);
-    let mut times: Vec<f64> = (0..rounds)
-        .map(|_| {
-            let start = on_processor();
-            (0..repeats as usize).for_each(|_| work());
-            (on_processor() - start) / repeats
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[rounds / 2]
-}
-
-/// Seconds that this thread had a processor, so that other work of the machine does not count;
-/// where the system does not tell, seconds on the clock.
-fn on_processor() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
-    nanoseconds.map_or_else(|| START.elapsed().as_secs_f64(), |ns| ns / 1e9)
-}
-
-fn read(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Benchmarks print their figures; there is no other output.
-#[allow(clippy::print_stdout)]
-fn say(line: &str) {
-    println!("{line}");
 }

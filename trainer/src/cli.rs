@@ -19,6 +19,10 @@ pub struct Cli {
 pub enum Command {
     /// Look at the views that augmentation makes of a dataset, or audit all of them
     Augment(Augment),
+    /// Run the feed of a training alone, and say what it delivers and what holds it up
+    Feed(Feed),
+    /// Prove what a run has seen (training itself is not there yet)
+    Train(Train),
 }
 
 /// `juzi-train augment`
@@ -53,4 +57,53 @@ pub struct Augment {
     /// How to print
     #[arg(long, default_value = "text")]
     pub format: Format,
+}
+
+/// `juzi-train feed`
+#[derive(Debug, Args)]
+pub struct Feed {
+    /// The recipe, such as trainer/recipes/luse.toml
+    pub recipe: PathBuf,
+    /// The dataset, in place of the one that the recipe names
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Stop after this time [default: 20, unless --steps is given]
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<f64>,
+    /// Stop after this many steps
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// The first step
+    #[arg(long, value_name = "STEP", default_value_t = 0)]
+    pub from: u64,
+    /// Worker threads; they never change a batch [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Batches that wait for the consumer, for each worker
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub depth: usize,
+    /// Pretend that the consumer works this long on each batch
+    #[arg(long, value_name = "MS", default_value_t = 0.0)]
+    pub consumer_ms: f64,
+    /// Keep a record of what was seen in this directory, for juzi train --verify-data
+    #[arg(long, value_name = "RUN")]
+    pub record: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `juzi-train train`
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Compute again which records this run has seen, from ids alone, and compare; it is the only
+    /// form of this command for now
+    #[arg(long, value_name = "RUN")]
+    pub verify_data: PathBuf,
+    /// The dataset of the run, in place of the one that its recipe names
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -21,6 +21,14 @@ pub enum Error {
         /// The system's own words.
         source: std::io::Error,
     },
+    /// A tokenizer cannot be read, or cannot encode a text.
+    #[error("{path}: {message}")]
+    Tokenizer {
+        /// The file, or the folder it should be in.
+        path: PathBuf,
+        /// What was found and what is expected.
+        message: String,
+    },
     /// A row of a dataset is not what its schema promises.
     #[error("{path}: row {row}: {message}")]
     Row {
@@ -29,6 +37,37 @@ pub enum Error {
         /// Number of the row in the file, from 0.
         row: u64,
         /// What was found and what is expected.
+        message: String,
+    },
+    /// A thread of the feed failed.
+    #[error("worker {worker} of the feed, step {step}: {source}")]
+    Worker {
+        /// Number of the worker, from 0.
+        worker: usize,
+        /// The step whose batch it was making.
+        step: u64,
+        /// What happened.
+        source: Box<Error>,
+    },
+    /// A thread ended in a way that it must not.
+    #[error("{0}; this is a defect of juzi")]
+    Defect(String),
+    /// A row group of a dataset is not what its lists promise.
+    #[error("{path}: row group {group}: {message}")]
+    Group {
+        /// The Parquet file.
+        path: PathBuf,
+        /// Number of the row group in the file, from 0.
+        group: usize,
+        /// What was found and what is expected.
+        message: String,
+    },
+    /// What a run has seen is not what its recipe says.
+    #[error("{path}: {message}")]
+    Mismatch {
+        /// The directory of the run.
+        path: PathBuf,
+        /// Which steps differ.
         message: String,
     },
     /// A request that makes no sense: a flag, a dataset of another kind.
@@ -55,8 +94,16 @@ impl Error {
             Error::Dataset(
                 juzi_schemas::Error::NoDataset { .. } | juzi_schemas::Error::Locked { .. },
             ) => 1,
-            Error::Dataset(_) | Error::Row { .. } => 2,
-            Error::Recipe { .. } | Error::Input { .. } | Error::Usage(_) => 1,
+            Error::Worker { source, .. } => source.exit_code(),
+            Error::Dataset(_)
+            | Error::Row { .. }
+            | Error::Group { .. }
+            | Error::Mismatch { .. }
+            | Error::Defect(_) => 2,
+            Error::Recipe { .. }
+            | Error::Input { .. }
+            | Error::Tokenizer { .. }
+            | Error::Usage(_) => 1,
         }
     }
 }

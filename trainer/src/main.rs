@@ -9,16 +9,19 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use juzi_schemas::synonym::Synonyms;
 use juzi_trainer::augment::{Augmenter, StopWords};
+use juzi_trainer::feed::{self, Limits};
+use juzi_trainer::loader::{self, Threads};
 use juzi_trainer::recipe::Recipe;
 use juzi_trainer::rows::Shards;
 use juzi_trainer::show::{self, Format};
 use juzi_trainer::{Error, Result, audit};
 
-use crate::cli::{Augment, Cli, Command};
+use crate::cli::{Augment, Cli, Command, Feed, Train};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -29,8 +32,12 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    let Command::Augment(args) = &cli.command;
-    match augment(args) {
+    let done = match &cli.command {
+        Command::Augment(args) => augment(args),
+        Command::Feed(args) => run_feed(args),
+        Command::Train(args) => verify(args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&format!("juzi-train: {error}"));
@@ -64,7 +71,6 @@ fn augment(args: &Augment) -> Result<()> {
         recipe.to_toml()
     ));
     if args.audit {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = args.threads.unwrap_or_else(cores);
         let tables = (&*synonyms, &stop_words);
         let report = audit::walk(&shards, &augmenter, tables, args.epoch, threads)?;
@@ -83,6 +89,66 @@ fn augment(args: &Augment) -> Result<()> {
     );
     let flushed = out.flush().map_err(Error::input("stdout"));
     ignore_closed_pipe(shown.and(flushed))
+}
+
+fn run_feed(args: &Feed) -> Result<()> {
+    let recipe = Recipe::read(&args.recipe)?;
+    let seconds = |key: &str, seconds: f64| {
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| Error::Usage(format!("{key} {seconds}: a time from 0 on is wanted")))
+    };
+    let unlimited = args.seconds.is_none() && args.steps.is_none();
+    let time = args.seconds.or(unlimited.then_some(20.0));
+    let limits = Limits {
+        from_step: args.from,
+        steps: args.steps,
+        time: time.map(|time| seconds("--seconds", time)).transpose()?,
+        consumer: seconds("--consumer-ms", args.consumer_ms / 1e3)?,
+    };
+    let threads = Threads {
+        workers: args.workers.unwrap_or_else(cores),
+        depth: args.depth,
+    };
+    let feed = loader::Feed::open(&recipe, args.data.as_deref())?;
+    let source = feed.source();
+    tell(&format!(
+        "# {}: {} records, {} batches in an epoch\n{}",
+        source.dir.display(),
+        source.records(),
+        source.batches(),
+        recipe.to_toml()
+    ));
+    let outcome = feed::run((&feed, &recipe), threads, limits, args.record.as_deref())?;
+    let proof = outcome.proof;
+    say(&match args.json {
+        true => {
+            let mut figures = outcome.telemetry.to_json();
+            figures["first_batch_s"] = outcome.first.as_secs_f64().into();
+            figures["proof"] = serde_json::json!(proof);
+            format!("{figures}\n")
+        }
+        false => format!(
+            "{}first batch         after {:.2} s\nsteps               {} to {}, {} records, hash {}\n",
+            outcome.telemetry,
+            outcome.first.as_secs_f64(),
+            proof.from_step,
+            proof.step,
+            proof.hash.rows,
+            proof.hash.hex()
+        ),
+    })
+}
+
+fn verify(args: &Train) -> Result<()> {
+    let verified = loader::verify(&args.verify_data, args.data.as_deref())?;
+    say(&match args.json {
+        true => format!("{}\n", verified.to_json()),
+        false => verified.to_string(),
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Reads the recipe and lets flags replace what is only looked at.

@@ -3,11 +3,22 @@
 #![allow(clippy::unwrap_used)]
 
 mod augment;
+mod batches;
+mod batches_guards;
+mod batches_inputs;
+mod batches_read;
 mod commands;
 mod damaged;
 mod determinism;
+mod feed;
 mod fixtures;
 mod inputs;
+mod negatives;
+mod negatives_oracle;
+mod negatives_refusals;
+mod negatives_resume;
+mod negatives_rules;
+mod negatives_vectors;
 mod properties;
 mod refusals;
 mod resume;
@@ -21,5 +32,9 @@ mod synonyms_refusals;
 mod synonyms_resume;
 mod synonyms_vocabulary;
 mod tidy;
+mod topics;
+mod topics_refusals;
+mod topics_sources;
 mod vectors;
 mod views;
+mod whole;

@@ -148,6 +148,39 @@ impl Place {
         self.synonyms_in(data)
     }
 
+    /// Runs the stage `topics` on `plan.toml`; datasets go to the directory `data`.
+    pub fn topics(&self, data: &str, flags: &[&str]) -> Run {
+        let arguments = ["topics", "plan.toml", "--data", data];
+        self.juzi(&[&arguments, flags].concat())
+    }
+
+    /// Writes a plan and makes its shards, if they are not made yet, and its topics.
+    #[track_caller]
+    pub fn make_topics(&self, data: &str, plan: &str, flags: &[&str]) -> Dataset {
+        self.write("plan.toml", plan);
+        self.shards(data, flags).expect(0, &[]);
+        self.topics(data, flags).expect(0, &[]);
+        self.checked(data, "topics")
+    }
+
+    /// The topics in a directory, checked.
+    #[track_caller]
+    pub fn topics_in(&self, data: &str) -> Dataset {
+        self.checked(data, "topics")
+    }
+
+    /// Runs the stage `negatives` on `plan.toml`; datasets go to the directory `data`.
+    pub fn negatives(&self, data: &str, flags: &[&str]) -> Run {
+        let arguments = ["negatives", "plan.toml", "--data", data];
+        self.juzi(&[&arguments, flags].concat())
+    }
+
+    /// The negatives in a directory, checked.
+    #[track_caller]
+    pub fn negatives_in(&self, data: &str) -> Dataset {
+        self.checked(data, "negatives")
+    }
+
     /// The shards in a directory, checked.
     #[track_caller]
     pub fn dataset(&self, data: &str) -> Dataset {
@@ -203,6 +236,8 @@ impl Dataset {
         assert!(findings.is_empty(), "{findings:?}");
         match self.manifest.stage.as_str() {
             "synonyms" => self.check_synonyms(),
+            "topics" => self.check_topics(),
+            "negatives" => crate::negatives::check(self),
             _ => self.check_records(rows, ledger),
         }
     }
@@ -287,6 +322,51 @@ impl Dataset {
         balance("neighbors", &neighbors);
         let made = sum(&["synonyms_of_vectors", "synonyms_of_dictionary"]);
         assert_eq!(made, self.manifest.rows, "{counts:?}");
+    }
+
+    /// What must hold of topics: every record of the shards in its place, sizes as they are.
+    #[track_caller]
+    fn check_topics(&self) {
+        let shards = Manifest::read(&self.dir.parent().unwrap().join("shards")).unwrap();
+        let dir = self.dir.parent().unwrap().join("shards");
+        let records = Dataset {
+            dir,
+            manifest: shards,
+        };
+        let files = |dataset: &Dataset| -> Vec<(String, u64)> {
+            let files = dataset.manifest.files_of(Table::Rows);
+            files.map(|file| (file.name.clone(), file.rows)).collect()
+        };
+        assert_eq!(files(self), files(&records));
+        let ids = |dataset: &Dataset| -> Vec<Vec<u8>> {
+            let batches = dataset.batches(Table::Rows).into_iter();
+            let column = |batch: RecordBatch| {
+                let ids = batch.column_by_name("id").unwrap().as_fixed_size_binary();
+                ids.iter()
+                    .map(|id| id.unwrap().to_vec())
+                    .collect::<Vec<_>>()
+            };
+            batches.flat_map(column).collect()
+        };
+        assert_eq!(ids(self), ids(&records), "rows stand as in the shards");
+        let counts = &self.manifest.counts;
+        let placed = counts["records_with_topic"];
+        assert_eq!(counts["records"], records.manifest.rows);
+        assert_eq!(placed + counts["records_without_topic"], counts["records"]);
+        let mut sizes = vec![0u64; counts["topics"] as usize];
+        for batch in self.batches(Table::Rows) {
+            let topics = batch.column_by_name("topic").unwrap();
+            let topics = topics.as_primitive::<arrow::datatypes::UInt32Type>();
+            topics
+                .iter()
+                .flatten()
+                .for_each(|topic| sizes[topic as usize] += 1);
+        }
+        assert_eq!(sizes.iter().sum::<u64>(), placed);
+        let batches = self.batches(Table::Topics);
+        let column = batches[0].column_by_name("count").unwrap();
+        let column = column.as_primitive::<arrow::datatypes::UInt64Type>();
+        assert_eq!(column.values(), sizes.as_slice());
     }
 
     /// The batches of a table, in order.

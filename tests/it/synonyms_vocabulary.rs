@@ -109,7 +109,7 @@ fn without_shards_the_way_is_told() {
     let plan = |shards: &str| small(&place, shards) + "[synonyms]\nvectors = \"v.txt\"\n";
     place.write("plan.toml", plan("words = true"));
     let words = [
-        "plan.toml: [synonyms] vocabulary = \"shards\": the shards of this plan are not made yet",
+        "plan.toml: [synonyms] needs the shards of this plan, which are not made yet",
         "first run: juzi shards plan.toml --data data",
     ];
     place.synonyms("data", &[]).expect(1, &words);

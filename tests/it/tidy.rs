@@ -138,6 +138,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "crate::inputs",
         ],
     ),
+    ("samplers", &["crate::", "arrow"]),
     (
         "neighbors",
         &[
@@ -152,6 +153,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "crate::inputs",
         ],
     ),
+    ("bm25", &["crate::stages", "crate::text", "crate::plan"]),
     (
         "vectors",
         &[

@@ -3,7 +3,7 @@ PLAN ?= pipeline/plans/sample.toml
 SAMPLE := pipeline/plans/sample.toml
 JUZI := $(or $(CARGO_TARGET_DIR),target)/release/juzi
 
-.PHONY: help setup build sample vectors shards synonyms show verify test lint format format-check bench selftest clean
+.PHONY: help setup build sample vectors shards synonyms show verify test lint format format-check batches feed tokenizer bench selftest clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -25,6 +25,15 @@ vectors: setup ## Fetch word vectors (54 MB) for the sample's synonyms into data
 
 synonyms: shards $(if $(filter $(SAMPLE),$(PLAN)),vectors) ## Set up, make shards and their cache of synonyms; PLAN=your-plan.toml for your own
 	$(JUZI) synonyms $(PLAN)
+
+batches: build $(if $(filter $(SAMPLE),$(PLAN)),sample vectors) ## Set up and make all stages of a plan up to training batches; PLAN=your-plan.toml for your own
+	$(JUZI) run $(PLAN)
+
+tokenizer: setup ## Fetch a tokenizer (0.2 MB) for the sample into data/sample-corpora
+	@python3 pipeline/sample/vocabulary.py --out data/sample-corpora
+
+feed: batches tokenizer ## Set up, make batches of the sample and stream them as a training would, with figures
+	$(JUZI) feed trainer/recipes/sample.toml --seconds 20
 
 show: ## Look at the shards of the sample
 	$(JUZI) show data/sample/shards
@@ -49,7 +58,11 @@ format-check: ## Fail if a tracked Rust file is not formatted
 bench: build ## Measure speed and memory; PEERS=DIR also runs other tools' scripts there
 	cargo bench --workspace --bench shards
 	cargo bench --workspace --bench synonyms
+	cargo bench --workspace --bench negatives
+	cargo bench --workspace --bench batches
 	cargo bench --workspace --bench augment
+	cargo bench --workspace --bench tokenize
+	cargo bench --workspace --bench feed
 
 selftest: build ## Kill a small run at every crash point on this disk and compare
 	$(JUZI) selftest --crash-points

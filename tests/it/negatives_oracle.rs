@@ -90,7 +90,7 @@ fn agrees(pairs: &[Pair], rows: &BTreeMap<u128, Mined>, oracle: &Oracle, share: 
         let least = known.iter().map(|k| of[*k]).fold(f64::INFINITY, f64::min);
         let own_score = of[&key(&pair.positive)];
         limited += usize::from(least < own_score * 0.9);
-        let mut expected = Vec::new();
+        let (mut expected, mut taken) = (Vec::new(), Vec::<&Vec<u32>>::new());
         for (score, name) in &scores {
             let refused = *name == anchor
                 || right[&anchor].contains(name)
@@ -100,10 +100,12 @@ fn agrees(pairs: &[Pair], rows: &BTreeMap<u128, Mined>, oracle: &Oracle, share: 
             if refused {
                 continue;
             }
-            if is_copy(name, &anchor) || known.iter().any(|known| is_copy(name, known)) {
+            let right = known.iter().any(|known| is_copy(name, known));
+            if is_copy(name, &anchor) || right || taken.iter().any(|taken| is_copy(name, taken)) {
                 copies += 1;
                 continue;
             }
+            taken.push(name);
             expected.push(*score);
         }
         full += usize::from(expected.len() > 5);

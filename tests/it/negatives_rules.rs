@@ -83,6 +83,40 @@ fn filling_up_never_takes_what_is_right() {
 }
 
 #[test]
+fn copies_of_one_document_are_one_negative() {
+    let place = Place::new("copies");
+    let variants: Vec<Value> = (0..12)
+        .map(|at| {
+            let end = ["甲", "乙", "丙", "丁", "戊", "己"][at % 6];
+            let text = format!("软件包提供图形界面的安装工具，可以查找升级删除程序{end}");
+            json!([prose(100 + at as u64, 1), text + ["", "。", "！"][at / 6]])
+        })
+        .chain([json!(["图形界面的软件包管理器", "软件包管理器有图形界面"])])
+        .chain([json!([prose(200, 1), "图形界面需要软件包，程序员知道"])])
+        .collect();
+    place.write("few.jsonl", lines(&variants));
+    let table = corpus("few", "embedding_training_data", "train = [\"few.jsonl\"]");
+    let plan = |near: f64| {
+        format!(
+            "name = \"it\"\n{table}[shards]\nwords = true\n\
+             [negatives]\ncount = 5\nnear_duplicate = {near:?}\n"
+        )
+    };
+    let of_asked = |near: f64| {
+        let dataset = place.mine("data", &plan(near), &[]);
+        let (rows, _) = mined(&dataset);
+        let pairs = pairs(&place.dataset("data"));
+        let asked = pairs.iter().find(|pair| pair.anchor.starts_with("图形"));
+        let refused = dataset.manifest.counts["refused_near_negative"];
+        (rows[&asked.unwrap().id].negatives.len(), refused)
+    };
+    let (without, with) = (of_asked(0.0), of_asked(0.8));
+    assert_eq!(without, (5, 0));
+    assert_eq!(with.0, 2);
+    assert!(with.1 >= 4, "{with:?}");
+}
+
+#[test]
 fn sampling_takes_any_of_those_that_pass() {
     let place = Place::new("sampling");
     let usual = "k = 100\ncount = 3\npositive_share = 0.0\n";

@@ -107,8 +107,8 @@ pub struct NegativesOptions {
     pub score_max: Option<f64>,
     /// BM25: what becomes of an anchor that shares no word with a positive: `refuse` or `accept`.
     pub unmatched_positive: Unmatched,
-    /// Similarity from which a document counts as a copy of the anchor or of a positive: shared
-    /// character n-grams of all n-grams (Jaccard); 0 switches it off.
+    /// Similarity from which a document counts as a copy of the anchor, of a positive or of a
+    /// negative taken before it: shared character n-grams of all n-grams (Jaccard); 0 switches it off.
     pub near_duplicate: f64,
     /// Characters of these n-grams, punctuation and white space not counted.
     pub near_ngram: usize,

@@ -31,13 +31,15 @@ pub enum Filter {
     NearAnchor,
     /// It is a copy of a positive with small changes.
     NearPositive,
+    /// It is a copy of a negative that was taken before it.
+    NearNegative,
     /// Enough were found before it.
     After,
 }
 
 impl Filter {
     /// All filters, in order.
-    pub const ALL: [Filter; 14] = [
+    pub const ALL: [Filter; 15] = [
         Filter::Rank,
         Filter::Anchor,
         Filter::Positive,
@@ -51,6 +53,7 @@ impl Filter {
         Filter::Both,
         Filter::NearAnchor,
         Filter::NearPositive,
+        Filter::NearNegative,
         Filter::After,
     ];
 
@@ -70,6 +73,7 @@ impl Filter {
             "in_both_lists",
             "near_anchor",
             "near_positive",
+            "near_negative",
             "after_count",
         ][self as usize]
     }

@@ -92,6 +92,15 @@ pub struct Choice {
     pub refused: Vec<(Candidate, Filter)>,
 }
 
+/// N-grams of what no negative may be a copy of.
+#[derive(Default)]
+struct Originals {
+    /// Of the anchor, of the positives, then of the negatives taken so far.
+    grams: Vec<Vec<u64>>,
+    /// How many of them are not of negatives.
+    right: usize,
+}
+
 /// Memory of one thread, reused from row to row.
 #[derive(Default)]
 pub struct Scratch {
@@ -264,7 +273,7 @@ impl Judge<'_> {
             let filter = match choice.kept.len() == self.table.count {
                 true => Some(Filter::After),
                 false => {
-                    let copies = match &copies {
+                    let copies = match &mut copies {
                         Some(copies) => copies,
                         None => copies.insert(self.originals(entry, scratch)?),
                     };
@@ -280,10 +289,10 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// N-grams of the anchor, then of the positives; nothing where copies are not looked for.
-    fn originals(&self, entry: Entry, scratch: &mut Scratch) -> Result<Vec<Vec<u64>>> {
+    /// The anchor and its positives; nothing where copies are not looked for.
+    fn originals(&self, entry: Entry, scratch: &mut Scratch) -> Result<Originals> {
         if !self.near.is_on() {
-            return Ok(Vec::new());
+            return Ok(Originals::default());
         }
         let Scratch {
             positives,
@@ -299,27 +308,32 @@ impl Judge<'_> {
             let record = self.collected.documents.record(document, buffer)?;
             grams.push(self.near.grams(record.text, folded));
         }
-        Ok(grams)
+        let right = grams.len();
+        Ok(Originals { grams, right })
     }
 
+    /// Why a document is a copy; one that is none is an original itself from now on.
     fn refused_as_copy(
         &self,
         document: u32,
-        originals: &[Vec<u64>],
+        originals: &mut Originals,
         scratch: &mut Scratch,
     ) -> Result<Option<Filter>> {
-        if originals.is_empty() {
+        if originals.grams.is_empty() {
             return Ok(None);
         }
         let Scratch { buffer, folded, .. } = scratch;
         let record = self.collected.documents.record(document, buffer)?;
         let grams = self.near.grams(record.text, folded);
-        let copied = originals
-            .iter()
-            .position(|original| self.near.is_copy(original, &grams));
+        let mut all = originals.grams.iter();
+        let copied = all.position(|original| self.near.is_copy(original, &grams));
+        if copied.is_none() {
+            originals.grams.push(grams);
+        }
         Ok(copied.map(|at| match at {
             0 => Filter::NearAnchor,
-            _ => Filter::NearPositive,
+            at if at < originals.right => Filter::NearPositive,
+            _ => Filter::NearNegative,
         }))
     }
 
@@ -336,7 +350,10 @@ impl Judge<'_> {
         if missing == 0 {
             return Ok(());
         }
-        let originals = self.originals(entry, scratch)?;
+        let mut originals = self.originals(entry, scratch)?;
+        for kept in &choice.kept {
+            self.refused_as_copy(kept.document, &mut originals, scratch)?;
+        }
         let own = self.collected.own_of(row.number);
         let mut draws = Draws::new(self.seed, STREAM_FILL, 0, row.id, 0);
         for _ in 0..DRAWS_PER_WISH * (missing + 3) {
@@ -349,7 +366,7 @@ impl Judge<'_> {
             if twice
                 || self.refused_as_right(entry, document, own).is_some()
                 || self
-                    .refused_as_copy(document, &originals, scratch)?
+                    .refused_as_copy(document, &mut originals, scratch)?
                     .is_some()
             {
                 counts.drawn_refused += 1;

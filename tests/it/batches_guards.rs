@@ -144,3 +144,73 @@ fn near_duplicates_are_held_apart() {
     // A band is missed by one in twenty such pairs.
     assert!(shared(&with) * 4 < shared(&without), "{}", shared(&with));
 }
+
+/// Documents that count as negatives of an anchor though any record of the shards, in the batch or
+/// not, names them as its positive.
+fn false_negatives(made: &Batches) -> u64 {
+    // An anchor's positives are all there are: every record below is in some batch or the ledger.
+    let mut positives: HashMap<String, [String; 2]> = HashMap::new();
+    for at in 0..80u64 {
+        let [one, other, third] = [1000, 2000, 4000].map(|base| prose(at + base, 1));
+        positives.insert(prose(at, 1), [one, other.clone()]);
+        positives.insert(prose(at + 3000, 1), [third.clone(), third]);
+        positives.insert(prose(at + 5000, 1), [other.clone(), other]);
+    }
+    let mut found = 0;
+    for batch in made.rows() {
+        let documents = documents(&batch);
+        for (at, row) in batch.iter().enumerate() {
+            let known = &positives[&row.anchor];
+            let counts = documents.iter().enumerate().filter(|(number, text)| {
+                let number = *number as u32;
+                let masked = row.positives.contains(&number) || row.ignored.contains(&number);
+                number != at as u32 && !masked && known.contains(**text)
+            });
+            found += counts.count() as u64;
+        }
+    }
+    found
+}
+
+#[test]
+fn positives_that_stand_in_other_batches_are_known() {
+    let place = Place::new("batches-known");
+    let mut all = Vec::new();
+    for at in 0..80u64 {
+        let (anchor, one, other) = (prose(at, 1), prose(at + 1000, 1), prose(at + 2000, 1));
+        all.push(json!([anchor, one]));
+        all.push(json!([anchor, other]));
+        // The second positive comes as a negative, and as a positive, of others.
+        all.push(json!([prose(at + 3000, 1), prose(at + 4000, 1), other]));
+        all.push(json!([prose(at + 5000, 1), other]));
+    }
+    place.write("r.jsonl", lines(&all));
+    let plan = |guards: &str| {
+        format!(
+            "name = \"it\"\n{}[shards]\n[batches]\nsize = 16\ndrop_last = false\n[batches.guards]\n{guards}\n",
+            corpus("r", "embedding_training_data", "train = [\"r.jsonl\"]"),
+        )
+    };
+    let off = make(
+        &place,
+        "off",
+        &plan("repeated = \"off\"\nsame_group = \"off\""),
+        &[],
+    );
+    let counted = off.manifest.counts["false_negatives"];
+    assert!(counted > 20, "{counted}");
+    assert_eq!(false_negatives(&off), counted);
+    let guards = [
+        "",
+        "same_group = \"mask\"",
+        "repeated = \"mask\"",
+        "repeated = \"mask\"\nsame_group = \"mask\"",
+    ];
+    for guards in guards {
+        let data = guards.replace(['"', '\n', ' ', '='], "");
+        let made = make(&place, &format!("d{data}"), &plan(guards), &[]);
+        assert_eq!(made.manifest.counts["false_negatives"], 0, "{guards}");
+        assert_eq!(false_negatives(&made), 0, "{guards}");
+        assert!(made.manifest.rows > 290, "{guards} {}", made.manifest.rows);
+    }
+}

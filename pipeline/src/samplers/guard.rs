@@ -49,12 +49,15 @@ const GROUP: u8 = 4;
 /// An anchor that others may have as their anchor too.
 const ANCHOR: u8 = 8;
 
+/// A text that must not be a document of another row: a further positive of the anchor.
+const KNOWN: u8 = 16;
+
 /// Classes that a class cannot share a hash with.
 const fn conflicts(class: u8) -> u8 {
     match class {
-        EXCLUSIVE => EXCLUSIVE | SHARED | ANCHOR,
-        SHARED => EXCLUSIVE | ANCHOR,
-        ANCHOR => EXCLUSIVE | SHARED,
+        EXCLUSIVE => EXCLUSIVE | SHARED | ANCHOR | KNOWN,
+        SHARED => EXCLUSIVE | ANCHOR | KNOWN,
+        ANCHOR | KNOWN => EXCLUSIVE | SHARED,
         _ => GROUP,
     }
 }
@@ -79,8 +82,14 @@ impl Policy {
                 };
                 let [near_anchor, near_positive] = rows.near(row);
                 let class = |at| [anchor, EXCLUSIVE].get(at).copied().unwrap_or(SHARED);
+                // Where groups are masked, so are further positives.
+                let known = match self.same_group {
+                    SameGroup::Mask => &[],
+                    _ => rows.known(row),
+                };
                 let mut texts = texts.iter().enumerate();
-                texts.all(|(at, &hash)| each(hash, class(at)))
+                known.iter().all(|&hash| each(hash, KNOWN))
+                    && texts.all(|(at, &hash)| each(hash, class(at)))
                     && near_anchor.iter().all(|&key| each(key, anchor))
                     && near_positive.iter().all(|&key| each(key, EXCLUSIVE))
             }
@@ -317,6 +326,38 @@ mod tests {
         assert_eq!(fits(mask, (7, &[1, 2]), (7, &[3, 4])), None);
         // A row may repeat itself.
         assert_eq!(fits(apart, (0, &[1, 1]), (0, &[3, 3])), None);
+    }
+
+    #[test]
+    fn a_positive_that_stands_elsewhere_is_no_document_of_another_row() {
+        let mut rows = Rows::default();
+        // The anchor 1 has the positive 7 in a record that is not here.
+        rows.push(0, 0, 0, &[1, 2], [&[], &[]]);
+        rows.know([7]);
+        rows.push(0, 0, 0, &[3, 4, 7], [&[], &[]]);
+        rows.push(0, 0, 0, &[5, 7], [&[], &[]]);
+        rows.push(0, 0, 0, &[6, 8, 9], [&[], &[]]);
+        rows.know([10]);
+        rows.push(0, 0, 0, &[11, 12], [&[], &[]]);
+        rows.know([10]);
+        for first in [0, 1, 2] {
+            let mut batch = Batch::new(&rows, &[0, 1, 2, 3, 4], Policy::default(), 4);
+            batch.try_push(first).unwrap();
+            for other in [0, 1, 2].into_iter().filter(|other| *other != first) {
+                let found = batch.try_push(other).map_err(|conflict| conflict.key);
+                // Rows 1 and 2 have the same text as a negative and as a positive.
+                assert_eq!(found, Err(7), "{first} {other}");
+            }
+            batch.try_push(3).unwrap();
+            batch.try_push(4).unwrap();
+        }
+        let mask = Policy {
+            same_group: SameGroup::Mask,
+            ..Policy::default()
+        };
+        let mut batch = Batch::new(&rows, &[0, 1], mask, 2);
+        batch.try_push(0).unwrap();
+        batch.try_push(1).unwrap();
     }
 
     #[test]

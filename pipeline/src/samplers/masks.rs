@@ -43,9 +43,10 @@ impl MaskScratch {
     /// The masks of a batch of pairs or triplets, given by its rows.
     ///
     /// A document is a known positive of an anchor if it is the positive of a row of the same group
-    /// or with an equal anchor, or has the text of such a positive or of the anchor's own. With
-    /// `same_group = "mask"` the positives of these rows go to `positives`; with `repeated = "mask"`
-    /// all other known positives go to `ignored`, and with them what has the text of the anchor and
+    /// or with an equal anchor, or has the text of such a positive, of the anchor's own, or of one
+    /// that stands elsewhere ([`Rows::known`]). With `same_group = "mask"` the positives of these
+    /// rows go to `positives`; with `repeated = "mask"` all other known positives go to `ignored`,
+    /// else with `same_group = "mask"` they go to `positives` too. With `repeated = "mask"` also what has the text of the anchor and
     /// the positives that are near-duplicates of the anchor or of its positive.
     pub fn masks(&mut self, rows: &Rows, batch: &[u32], policy: Policy) -> Masks {
         self.index(rows, batch, policy);
@@ -53,10 +54,15 @@ impl MaskScratch {
         let documents = self.documents.len() as u64;
         for (row, &number) in (0u32..).zip(batch) {
             self.find(rows, batch, row, number, policy);
-            let mates: Vec<u32> = match policy.same_group {
+            let mut mates: Vec<u32> = match policy.same_group {
                 SameGroup::Mask => std::mem::take(&mut self.mates),
                 _ => Vec::new(),
             };
+            if policy.same_group == SameGroup::Mask && policy.repeated != Repeated::Mask {
+                mates.append(&mut self.known);
+                mates.sort_unstable();
+                mates.dedup();
+            }
             self.known
                 .retain(|document| mates.binary_search(document).is_err());
             let ignored = match policy.repeated {
@@ -131,6 +137,9 @@ impl MaskScratch {
             let positive = rows.texts(batch[mate as usize])[1];
             self.known.extend(with(&self.documents, positive));
         }
+        for &positive in rows.known(number) {
+            self.known.extend(with(&self.documents, positive));
+        }
         self.known.sort_unstable();
         self.known.dedup();
         self.known.retain(|&document| document != row);
@@ -182,8 +191,9 @@ mod tests {
                     continue;
                 }
                 let of_mate = owner.is_some_and(mate);
-                let known =
-                    hash == mine[1] || (0..count).any(|j| mate(j) && rows.texts(j)[1] == hash);
+                let known = hash == mine[1]
+                    || rows.known(i).contains(&hash)
+                    || (0..count).any(|j| mate(j) && rows.texts(j)[1] == hash);
                 let near = owner.is_some_and(|j| {
                     let theirs = rows.near(j)[1];
                     rows.near(i)
@@ -195,6 +205,8 @@ mod tests {
                     positives.push(number);
                 } else if policy.repeated == Repeated::Mask && (known || hash == mine[0] || near) {
                     ignored.push(number);
+                } else if policy.same_group == SameGroup::Mask && known {
+                    positives.push(number);
                 } else {
                     masks.negatives += 1;
                     masks.false_negatives += u64::from(known);
@@ -235,6 +247,7 @@ mod tests {
             let mut rows = Rows::default();
             for (group, texts, near) in &list {
                 rows.push(0, 0, *group, texts, [&[*near], &[*near + 1]]);
+                rows.know([near - 18].into_iter().filter(|known| *known != texts[1]));
             }
             let batch: Vec<u32> = (0..rows.len() as u32).collect();
             let found = MaskScratch::default().masks(&rows, &batch, policy);

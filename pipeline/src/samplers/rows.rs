@@ -16,6 +16,8 @@ pub struct Rows {
     text_ends: Vec<u32>,
     near: Vec<u64>,
     near_ends: Vec<[u32; 2]>,
+    known: Vec<u64>,
+    known_ends: Vec<u32>,
 }
 
 impl Rows {
@@ -41,11 +43,25 @@ impl Rows {
             self.near.extend_from_slice(keys);
             self.near.len() as u32
         }));
+        self.known_ends.push(self.known.len() as u32);
+    }
+
+    /// Says which texts are positives of the last row's anchor too, by records that may stand
+    /// anywhere.
+    pub fn know(&mut self, positives: impl IntoIterator<Item = u64>) {
+        self.known.extend(positives);
+        if let Some(end) = self.known_ends.last_mut() {
+            *end = self.known.len() as u32;
+        }
     }
 
     /// Appends all rows of another table.
     pub fn append(&mut self, other: &Rows) {
         let (texts, near) = (self.texts.len() as u32, self.near.len() as u32);
+        let known = self.known.len() as u32;
+        self.known.extend_from_slice(&other.known);
+        self.known_ends
+            .extend(other.known_ends.iter().map(|end| end + known));
         self.corpora.extend_from_slice(&other.corpora);
         self.topics.extend_from_slice(&other.topics);
         self.groups.extend_from_slice(&other.groups);
@@ -72,6 +88,7 @@ impl Rows {
                 other.texts(row),
                 other.near(row),
             );
+            self.know(other.known(row).iter().copied());
         }
     }
 
@@ -83,6 +100,16 @@ impl Rows {
             .checked_sub(1)
             .map_or(0, |before| self.text_ends[before]);
         &self.texts[start as usize..self.text_ends[row] as usize]
+    }
+
+    /// Hashes of texts, other than its positive, that are positives of a row's anchor too.
+    #[inline]
+    pub fn known(&self, row: u32) -> &[u64] {
+        let row = row as usize;
+        let start = row
+            .checked_sub(1)
+            .map_or(0, |before| self.known_ends[before]);
+        &self.known[start as usize..self.known_ends[row] as usize]
     }
 
     /// Keys that near-duplicates of a row's anchor and of its positive share.

@@ -10,6 +10,7 @@ use juzi_schemas::record::{Kind, Layout};
 use juzi_schemas::shard::Groups;
 
 use super::NAME;
+use super::known::KnownPositives;
 use crate::error::{Error, Result};
 use crate::flow::progress::Phase;
 use crate::flow::workers::{Team, chunks};
@@ -66,6 +67,8 @@ pub struct Inputs {
     pub counts: Vec<u64>,
     /// The dataset `topics`, if the plan makes one.
     pub topics: Option<(PathBuf, Manifest)>,
+    /// Positives of anchors and groups that have several.
+    pub known: KnownPositives,
 }
 
 impl Inputs {
@@ -112,6 +115,14 @@ impl Inputs {
             });
         }
         let units = count(&sources, &corpora, table, options)?;
+        let wanted = (&corpora[..], table.split.name());
+        let team = Team {
+            threads: options.threads,
+            name: "known",
+            resume: &options.resume,
+            done: None,
+        };
+        let known = KnownPositives::read(&sources, &units, wanted, options.memory_bytes, &team)?;
         let mut inputs = Inputs {
             kind,
             counts: vec![0; corpora.len()],
@@ -120,6 +131,7 @@ impl Inputs {
             units: interleave(&sources, units),
             sources,
             topics,
+            known,
         };
         for unit in &mut inputs.units {
             unit.before = inputs.counts.clone();

@@ -238,17 +238,14 @@ impl<'l> Loader<'l> {
         for (row, &corpus) in wanted.corpora.iter().enumerate() {
             let group = groups
                 .filter(|groups| groups.is_valid(row))
-                .map_or(0, |groups| {
-                    // 0 stands for no group.
-                    fold(
-                        xxh3_64(groups.value(row).as_bytes()),
-                        GROUP_KEY ^ u64::from(corpus),
-                    )
-                    .max(1)
-                });
+                .map_or(0, |groups| group_hash(groups.value(row), corpus));
             self.hash_texts(source.layout.kind, &columns, row, &mut scratch);
-            self.choose_negatives(&columns, row, &mut scratch, &mut kept, &mut part);
+            self.choose_negatives(&columns, (row, group), &mut scratch, &mut kept, &mut part);
             ends.push(kept.len() as i32);
+            let known = match scratch.hashes[..] {
+                [anchor, own, ..] => Some(self.inputs.known.others(anchor, group, own)),
+                _ => None,
+            };
             part.rows.push(
                 corpus,
                 topics[row],
@@ -256,6 +253,7 @@ impl<'l> Loader<'l> {
                 &scratch.hashes,
                 [&scratch.near[0], &scratch.near[1]],
             );
+            part.rows.know(known.into_iter().flatten());
             let corpus = usize::from(corpus);
             let id = id_at(&columns.ids, row);
             for copy in 0..self.walks[corpus].copies(rank[corpus], self.pass) {
@@ -307,7 +305,7 @@ impl<'l> Loader<'l> {
     fn choose_negatives(
         &self,
         columns: &Columns,
-        row: usize,
+        (row, group): (usize, u64),
         scratch: &mut Scratch,
         kept: &mut Vec<u16>,
         part: &mut Part,
@@ -326,7 +324,13 @@ impl<'l> Loader<'l> {
                 Some(number) => mined.get(number),
             };
             let hash = text_hash(text, &mut scratch.folded);
-            match scratch.hashes.contains(&hash) {
+            let mut known = match scratch.hashes[..] {
+                [anchor, own, ..] => Some(self.inputs.known.others(anchor, group, own)),
+                _ => None,
+            }
+            .into_iter()
+            .flatten();
+            match scratch.hashes.contains(&hash) || known.any(|known| known == hash) {
                 true => part.removed += 1,
                 false => {
                     scratch.hashes.push(hash);
@@ -345,8 +349,13 @@ struct Wanted {
     rows: Vec<u32>,
 }
 
+/// Hash of a group of a corpus; 0 stands for no group.
+pub fn group_hash(key: &str, corpus: u16) -> u64 {
+    fold(xxh3_64(key.as_bytes()), GROUP_KEY ^ u64::from(corpus)).max(1)
+}
+
 /// Hash of what counts when texts are compared: letters and digits, or all of a text without any.
-fn text_hash(text: &str, folded: &mut Vec<u32>) -> u64 {
+pub fn text_hash(text: &str, folded: &mut Vec<u32>) -> u64 {
     text::fold::fold(text, folded);
     match folded.is_empty() {
         true => xxh3_64(text.as_bytes()),

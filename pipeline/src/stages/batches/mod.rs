@@ -17,6 +17,7 @@ mod compose;
 mod encode;
 mod hardness;
 mod inputs;
+mod known;
 mod load;
 mod report;
 mod table;

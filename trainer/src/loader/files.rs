@@ -1,10 +1,11 @@
 //! The files of a dataset, and those that one worker has open.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::record_batch::RecordBatch;
 use juzi_schemas::Error as Fault;
+use juzi_schemas::fingerprint::Fingerprint;
 use juzi_schemas::shard::Groups;
 
 use crate::{Error, Result};
@@ -19,6 +20,10 @@ pub struct File {
     pub path: Arc<Path>,
     /// Its size.
     pub bytes: u64,
+    /// XXH3-128 of its bytes.
+    pub hash: Fingerprint,
+    /// Whether its bytes were looked at; all workers know it.
+    pub proved: Arc<Mutex<bool>>,
 }
 
 /// Reads row groups; each worker has its own.
@@ -45,16 +50,41 @@ impl File {
     }
 }
 
+impl File {
+    /// Reads the whole file and compares its hash, once for all workers: a changed bit in a text
+    /// would be fed as it is, since Parquet does not notice it.
+    fn prove(&self) -> Result<()> {
+        let mut proved = self.proved.lock().expect("no holder panics");
+        if *proved {
+            return Ok(());
+        }
+        let found = Fingerprint::of_file(&self.path)?;
+        if found != self.hash {
+            return Err(Error::Dataset(Fault::Damaged {
+                path: self.path.to_path_buf(),
+                what: "hash of bytes",
+                found: found.to_string(),
+                expected: self.hash.to_string(),
+            }));
+        }
+        *proved = true;
+        Ok(())
+    }
+}
+
 impl OpenFiles {
     /// The groups of a file; `number` tells files apart.
     ///
     /// # Errors
-    /// The file is gone, has another size, or is no Parquet.
+    /// The file is gone, has another size or other bytes than the manifest says.
     pub fn groups(&mut self, number: usize, file: &File) -> Result<&Groups> {
         file.check()?;
         let entry = match self.open.iter().position(|(open, _)| *open == number) {
             Some(at) => self.open.remove(at),
-            None => (number, Groups::open(&file.path, None)?),
+            None => {
+                file.prove()?;
+                (number, Groups::open(&file.path, None)?)
+            }
         };
         if self.open.len() == OPEN_MAX {
             self.open.remove(0);

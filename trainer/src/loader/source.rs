@@ -101,6 +101,8 @@ impl Source {
             .map(|file| File {
                 path: dir.join(&file.name).into(),
                 bytes: file.bytes,
+                hash: file.bytes_hash,
+                proved: Default::default(),
             })
             .collect();
         let table = match planned {

@@ -40,8 +40,7 @@ pub struct Epoch {
     pub steps: Range<u64>,
     /// Whether these are all.
     pub complete: bool,
-    /// Records seen never, once, twice and more often. Of planned batches those never seen are
-    /// not known and count 0.
+    /// Records seen never, once, twice and more often.
     pub seen: [u64; 4],
     /// Records that fill no batch and are left out of the epoch.
     pub left_out: u64,
@@ -192,11 +191,23 @@ fn count(source: &Arc<Source>, epoch: u64, steps: Range<u64>, complete: bool) ->
     for part in 0..parts {
         ids.clear();
         let mut walk = Walk::new(source);
-        for step in steps.clone() {
-            let own = walk.step(step)?.1.iter().copied();
-            ids.extend(own.filter(|&id| u128::from(hash_of_id(id)) % parts == part));
+        let mut read = |steps: Range<u64>, ids: &mut Vec<u128>| -> Result<()> {
+            for step in steps {
+                let own = walk.step(step)?.1.iter().copied();
+                ids.extend(own.filter(|&id| u128::from(hash_of_id(id)) % parts == part));
+            }
+            ids.sort_unstable();
+            Ok(())
+        };
+        if source.is_planned() && !complete {
+            // A plan may repeat records, so that how many there are is known only from all ids.
+            let batches = source.batches();
+            read(epoch * batches..(epoch + 1) * batches, &mut ids)?;
+            ids.dedup();
+            found.seen[0] += ids.len() as u64;
+            ids.clear();
         }
-        ids.sort_unstable();
+        read(steps.clone(), &mut ids)?;
         for same in ids.chunk_by(|a, b| a == b) {
             found.seen[same.len().min(3)] += 1;
             if same.len() > 1 && found.repeated.len() < SHOWN {
@@ -204,10 +215,11 @@ fn count(source: &Arc<Source>, epoch: u64, steps: Range<u64>, complete: bool) ->
             }
         }
     }
-    if !source.is_planned() {
-        let distinct: u64 = found.seen.iter().sum();
-        found.seen[0] = source.records().saturating_sub(distinct);
-    }
+    let distinct: u64 = found.seen[1..].iter().sum();
+    found.seen[0] = match source.is_planned() {
+        true => found.seen[0].saturating_sub(distinct),
+        false => source.records().saturating_sub(distinct),
+    };
     Ok(found)
 }
 
@@ -236,7 +248,8 @@ impl Verified {
                 "repeated": epoch.repeated.iter().map(|id| format!("{id:032x}")).collect::<Vec<_>>(),
             })
         });
-        json!({ "proof": self.proof, "epochs": epochs.collect::<Vec<_>>() })
+        let hash = self.proof.hash.hex();
+        json!({ "proof": self.proof, "hash": hash, "epochs": epochs.collect::<Vec<_>>() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use juzi_trainer::show::Format;
 
@@ -77,10 +78,10 @@ pub struct Feed {
     #[arg(long, value_name = "STEP", default_value_t = 0)]
     pub from: u64,
     /// Worker threads; they never change a batch [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = few())]
     pub workers: Option<usize>,
     /// Batches that wait for the consumer, for each worker
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = few())]
     pub depth: usize,
     /// Pretend that the consumer works this long on each batch
     #[arg(long, value_name = "MS", default_value_t = 0.0)]
@@ -106,4 +107,9 @@ pub struct Train {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// A number of threads, or of what waits for them.
+fn few() -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<usize>::new().range(1..=1024)
 }

@@ -70,6 +70,12 @@ pub enum Error {
         /// Which steps differ.
         message: String,
     },
+    /// Ctrl-C; what was asked for before it is done.
+    #[error("interrupted{resume}")]
+    Interrupted {
+        /// How to go on, or nothing.
+        resume: String,
+    },
     /// A request that makes no sense: a flag, a dataset of another kind.
     #[error("{0}")]
     Usage(String),
@@ -88,12 +94,13 @@ impl Error {
         move |source| Error::Input { path, source }
     }
 
-    /// 1: the recipe, the input or the request is wrong; 2: it failed.
+    /// 1: the recipe, the input or the request is wrong; 2: it failed; 130: interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Dataset(
                 juzi_schemas::Error::NoDataset { .. } | juzi_schemas::Error::Locked { .. },
             ) => 1,
+            Error::Interrupted { .. } => 130,
             Error::Worker { source, .. } => source.exit_code(),
             Error::Dataset(_)
             | Error::Row { .. }

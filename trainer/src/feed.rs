@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Result;
 use crate::loader::{Feed, Proof, Record, Telemetry, Threads};
 use crate::recipe::Recipe;
+use crate::{Result, interrupt};
 
 /// How long the feed runs, and what the consumer does.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct Outcome {
     pub proof: Proof,
 }
 
-/// Takes batches as a training would; `record` is a directory that keeps what was seen.
+/// Takes batches as a training would, until a limit or a stop by Ctrl-C; `record` is a directory that keeps what was seen.
 ///
 /// # Errors
 /// A batch cannot be made, or the record cannot be written.
@@ -52,7 +52,7 @@ pub fn run(
         .map_or(u64::MAX, |steps| from.saturating_add(steps));
     let mut loader = feed.load(from..end, threads)?;
     let (mut proof, mut first) = (Proof::new(from), Duration::ZERO);
-    while limits.time.is_none_or(|time| start.elapsed() < time) {
+    while limits.time.is_none_or(|time| start.elapsed() < time) && !interrupt::asked() {
         let Some(batch) = loader.next() else {
             break;
         };

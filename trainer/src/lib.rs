@@ -16,6 +16,7 @@ pub mod collate;
 pub mod distance;
 pub mod error;
 pub mod feed;
+pub mod interrupt;
 pub mod loader;
 pub mod recipe;
 pub mod rows;

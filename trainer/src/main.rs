@@ -1,7 +1,7 @@
 //! `juzi-train`: the trainer's front door. Each subcommand is a few lines over the library.
 //!
-//! Nothing here has a state that Ctrl-C could hurt, so the signal ends the process as it stands;
-//! a shell reports that as exit code 130.
+//! A feed stops cleanly at Ctrl-C; what else there is has no state that it could hurt, so the
+//! signal ends the process as it stands. A shell reports both as exit code 130.
 
 mod cli;
 
@@ -19,7 +19,7 @@ use juzi_trainer::loader::{self, Threads};
 use juzi_trainer::recipe::Recipe;
 use juzi_trainer::rows::Shards;
 use juzi_trainer::show::{self, Format};
-use juzi_trainer::{Error, Result, audit};
+use juzi_trainer::{Error, Result, audit, interrupt};
 
 use crate::cli::{Augment, Cli, Command, Feed, Train};
 
@@ -118,6 +118,7 @@ fn run_feed(args: &Feed) -> Result<()> {
         source.batches(),
         recipe.to_toml()
     ));
+    interrupt::listen();
     let outcome = feed::run((&feed, &recipe), threads, limits, args.record.as_deref())?;
     let proof = outcome.proof;
     say(&match args.json {
@@ -125,6 +126,7 @@ fn run_feed(args: &Feed) -> Result<()> {
             let mut figures = outcome.telemetry.to_json();
             figures["first_batch_s"] = outcome.first.as_secs_f64().into();
             figures["proof"] = serde_json::json!(proof);
+            figures["hash"] = proof.hash.hex().into();
             format!("{figures}\n")
         }
         false => format!(
@@ -136,7 +138,19 @@ fn run_feed(args: &Feed) -> Result<()> {
             proof.hash.rows,
             proof.hash.hex()
         ),
-    })
+    })?;
+    match interrupt::asked() {
+        false => Ok(()),
+        true => Err(Error::Interrupted {
+            resume: args.record.as_ref().map_or(String::new(), |run| {
+                let (recipe, run) = (args.recipe.display(), run.display());
+                format!(
+                    "; to go on: juzi feed {recipe} --from {} --record {run}",
+                    proof.step
+                )
+            }),
+        }),
+    }
 }
 
 fn verify(args: &Train) -> Result<()> {

@@ -45,7 +45,12 @@ fn run(command: &Command) -> Result<()> {
         Command::Run(stage) => {
             let (plan, options) = resolve(stage, "run")?;
             interrupt::listen();
-            stages::of(&plan)
+            let stages = stages::of(&plan);
+            // What a later stage lacks must be known before an earlier one takes hours.
+            for stage in &stages {
+                (stage.identity)(&plan, &options)?;
+            }
+            stages
                 .iter()
                 .try_for_each(|stage| make(stage.name, stage.run, &plan, &options))
         }

@@ -274,15 +274,18 @@ pub fn switch(data: &Path, stage: &str, dir: &Path) -> Result<()> {
 pub fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<()> {
     for file in &manifest.files {
         let path = dir.join(&file.name);
-        let bytes = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
-        if bytes != file.bytes {
-            return Err(Error::Damaged {
-                path,
-                what: "size",
-                found: bytes.to_string(),
-                expected: format!("{}; delete {} and run again", file.bytes, dir.display()),
-            });
-        }
+        let found = match std::fs::metadata(&path) {
+            Ok(found) if found.len() == file.bytes => continue,
+            Ok(found) => found.len().to_string(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "no file".into(),
+            Err(source) => return Err(Error::Io { path, source }),
+        };
+        return Err(Error::Damaged {
+            path,
+            what: "size",
+            found,
+            expected: format!("{}; delete {} and run again", file.bytes, dir.display()),
+        });
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use polars::prelude::{CsvWriter, DataFrame, DataType, JsonFormat, JsonWriter, SerWriter};
+use polars::prelude::{
+    AnyValue, CsvWriter, DataFrame, DataType, JsonFormat, JsonWriter, SerWriter,
+};
 
 /// How a frame is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -38,8 +40,7 @@ pub fn frame(mut frame: DataFrame, format: Format, out: &mut dyn Write) -> Resul
                 .collect();
             for name in lists {
                 let column = frame.column(&name).map_err(failed)?.clone();
-                let texts =
-                    (0..column.len()).map(|row| column.get(row).map(|value| value.to_string()));
+                let texts = (0..column.len()).map(|row| column.get(row).map(|value| json(&value)));
                 let texts = texts.collect::<Result<Vec<String>, _>>().map_err(failed)?;
                 frame
                     .with_column(polars::prelude::Column::new(name.as_str().into(), texts))
@@ -49,6 +50,19 @@ pub fn frame(mut frame: DataFrame, format: Format, out: &mut dyn Write) -> Resul
         }
         Format::Table => table(&frame, out),
         Format::Luse => Err("the format luse is for whole datasets of synonyms".into()),
+    }
+}
+
+/// A value as JSON text; a list with all of its items.
+fn json(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => "null".into(),
+        AnyValue::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| json(&item)).collect();
+            format!("[{}]", items.join(","))
+        }
+        AnyValue::String(text) => serde_json::Value::from(*text).to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -95,9 +109,9 @@ fn table(frame: &DataFrame, out: &mut dyn Write) -> Result<(), String> {
     Ok(())
 }
 
-fn cell(value: &polars::prelude::AnyValue<'_>) -> String {
+fn cell(value: &AnyValue<'_>) -> String {
     let text = match value {
-        polars::prelude::AnyValue::Null => String::new(),
+        AnyValue::Null => String::new(),
         value => value.str_value().into_owned(),
     };
     let text = text.replace('\n', "⏎");

@@ -36,6 +36,11 @@ impl KnownPositives {
         memory: u64,
         team: &Team<'_>,
     ) -> Result<KnownPositives> {
+        let is_pair = |unit: &&Unit| {
+            let kind = sources[unit.source].layout.kind;
+            matches!(kind, Kind::Pair | Kind::Triplet)
+        };
+        let units: Vec<&Unit> = units.iter().filter(is_pair).collect();
         let rows: u64 = units.iter().flat_map(|unit| &unit.counts).sum();
         if rows * 16 > memory {
             return Err(Error::Resources(format!(
@@ -45,10 +50,12 @@ impl KnownPositives {
             )));
         }
         let parts = chunks(team, units.len(), 1, |range| {
-            let unit = &units[range.start];
+            let unit = units[range.start];
             of_unit(&sources[unit.source], unit, corpora, split)
         })?;
-        let mut of = parts.concat();
+        let mut of = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        // Each part goes as soon as it is taken over.
+        parts.into_iter().for_each(|part| of.extend(part));
         of.sort_unstable();
         of.dedup();
         // An anchor with one positive has it in every one of its rows.
@@ -77,9 +84,6 @@ fn of_unit(
     split: &str,
 ) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
-    if !matches!(source.layout.kind, Kind::Pair | Kind::Triplet) {
-        return Ok(found);
-    }
     let schema = Arc::new(source.layout.schema_in_memory());
     let groups = Groups::open(&source.path, Some(schema))?;
     if groups.rows(unit.group) == 0 {

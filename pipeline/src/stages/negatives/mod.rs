@@ -154,8 +154,8 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let search = report::search(&miners);
     let mut summary = Summary::new(plan, &collected, search, files, ledger, counts);
     summary.check_balance()?;
-    writer.write_page(&page::page(&summary, &output)?)?;
     summary.seconds = started.elapsed().as_secs_f64();
+    writer.write_page(&page::page(&summary, &output)?)?;
     summary.phases = phases.ended;
     let manifest = summary.manifest(&identity);
     let dir = writer.finish(&manifest, &summary.to_json())?;

@@ -47,7 +47,7 @@ pub fn page(summary: &Summary, output: &Output<'_>) -> Result<String> {
     push(
         &mut page,
         "<h2>Rows to look at</h2>\n<p>Drawn by the seed. Each shows its positive, its negatives, and the best of the \
-         candidates that were refused. Is a negative right for its anchor? Then a filter should be stricter.</p>\n",
+         candidates that were refused. If a negative answers its anchor, make a filter stricter.</p>\n",
     );
     let mut scratch = Scratch::default();
     for number in sample(output) {

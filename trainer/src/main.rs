@@ -144,8 +144,10 @@ fn run_feed(args: &Feed) -> Result<()> {
         true => Err(Error::Interrupted {
             resume: args.record.as_ref().map_or(String::new(), |run| {
                 let (recipe, run) = (args.recipe.display(), run.display());
+                let data = args.data.as_ref();
+                let data = data.map_or(String::new(), |dir| format!(" --data {}", dir.display()));
                 format!(
-                    "; to go on: juzi feed {recipe} --from {} --record {run}",
+                    "; to go on: juzi feed {recipe}{data} --from {} --record {run}",
                     proof.step
                 )
             }),

@@ -20,6 +20,8 @@ pub struct Layout {
     pub kind: Kind,
     /// Whether the `words` column is there.
     pub words: bool,
+    /// Of triplets, whether the `scores` column is there: where a miner scored the negatives.
+    pub scores: bool,
 }
 
 impl Layout {
@@ -42,11 +44,16 @@ impl Layout {
                 .map(|name| Field::new(*name, DataType::Utf8, false)),
         );
         match self.kind {
-            Kind::Triplet => fields.extend([
-                list_field("negatives", DataType::Utf8),
-                list_field("positives", DataType::UInt32),
-                list_field("ignored", DataType::UInt32),
-            ]),
+            Kind::Triplet => {
+                fields.extend([
+                    list_field("negatives", DataType::Utf8),
+                    list_field("positives", DataType::UInt32),
+                    list_field("ignored", DataType::UInt32),
+                ]);
+                if self.scores {
+                    fields.push(list_field("scores", DataType::Float32));
+                }
+            }
             Kind::Scored => fields.push(Field::new("score", DataType::Float32, false)),
             Kind::Text | Kind::Labelled | Kind::Pair => {}
         }
@@ -74,6 +81,8 @@ pub struct Row<'a> {
     pub positives: &'a [u32],
     /// Documents of the batch that must not count as negatives of the anchor.
     pub ignored: &'a [u32],
+    /// The miner's scores of the positive and of each negative; NaN where there is none.
+    pub scores: &'a [f32],
     /// Lengths in characters of the words of all texts, one after another; a label is none.
     pub words: &'a [u16],
 }
@@ -90,6 +99,7 @@ pub struct BatchBuilder {
     scores: Vec<f32>,
     lists: [(Vec<u32>, Vec<i32>); 2],
     negatives: (Strings, Vec<i32>),
+    mined: (Vec<f32>, Vec<i32>),
     words: (Vec<u16>, Vec<i32>),
 }
 
@@ -108,6 +118,7 @@ impl BatchBuilder {
             scores: Vec::new(),
             lists: Default::default(),
             negatives: Default::default(),
+            mined: Default::default(),
             words: Default::default(),
         }
     }
@@ -140,6 +151,11 @@ impl BatchBuilder {
                     items.extend_from_slice(list);
                     ends.push(items.len() as i32);
                 }
+                if self.layout.scores {
+                    let (scores, ends) = &mut self.mined;
+                    scores.extend_from_slice(row.scores);
+                    ends.push(scores.len() as i32);
+                }
             }
             Kind::Scored => self.scores.push(row.score),
             Kind::Text | Kind::Labelled | Kind::Pair => {}
@@ -170,6 +186,11 @@ impl BatchBuilder {
                 for (items, ends) in &mut self.lists {
                     let items = UInt32Array::from(std::mem::take(items));
                     columns.push(list(Arc::new(items), ends)?);
+                }
+                if self.layout.scores {
+                    let (scores, ends) = &mut self.mined;
+                    let scores = Float32Array::from(std::mem::take(scores));
+                    columns.push(list(Arc::new(scores), ends)?);
                 }
             }
             Kind::Scored => {

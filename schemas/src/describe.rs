@@ -32,7 +32,11 @@ pub fn all() -> Vec<(String, Value)> {
         "synonyms.json".into(),
         table("synonyms", &synonym::schema()),
     ));
-    let layout = |kind| batch::Layout { kind, words: true };
+    let layout = |kind| batch::Layout {
+        kind,
+        words: true,
+        scores: true,
+    };
     for kind in [Kind::Text, Kind::Labelled, Kind::Triplet, Kind::Scored] {
         let name = match kind {
             Kind::Triplet => "pair",
@@ -130,7 +134,9 @@ fn meaning(column: &str) -> &'static str {
         "embedding" => "vector of the text whose XXH3-128, big endian, is the id",
         "positive_score" => "score of the pair's own positive, on the miner's scale",
         "positive_rank" => "its rank among all documents searched, from 1",
-        "scores" => "scores of the negatives; NaN for one drawn at random",
+        "scores" => {
+            "scores of the negatives by the miner, in a batch of the positive before; NaN where there is none"
+        }
         "batch" => "number of the batch, from 0; one row group is one batch",
         "positives" => {
             "documents of the batch that are positives of the anchor too; positives are numbered \

@@ -251,18 +251,14 @@ fn mined_negatives_come_after_own_ones() {
                 let id = id(&batch, row);
                 // One in four pairs was dropped; the others get two texts and their own positive.
                 if !id.is_multiple_of(4) {
-                    let mined = |text, words| Negative {
-                        text,
-                        score: 0.5,
-                        words,
-                    };
+                    let mined = |text, score, words| Negative { text, score, words };
                     let own = positives.value(row);
                     let words = vec![1; own.chars().count()];
                     let list = [
-                        mined("挖来的一", &[2, 2]),
-                        mined(own, &words),
-                        mined("挖来的二", &[3, 1]),
-                        mined("挖来的三", &[4]),
+                        mined("挖来的一", 0.4, &[2, 2]),
+                        mined(own, 0.3, &words),
+                        mined("挖来的二", 0.2, &[3, 1]),
+                        mined("挖来的三", 0.1, &[4]),
                     ];
                     builder.push(id, (Some(0.5), Some(1)), &list);
                     kept.insert(id);
@@ -293,6 +289,12 @@ fn mined_negatives_come_after_own_ones() {
                 .take(own.len())
                 .all(|text| !text.starts_with("挖来"))
         );
+        // Own negatives have no score, and that of the one left out is gone.
+        let wanted: &[f32] = match row.corpus.as_str() {
+            "t" => &[0.5, -1.0, -1.0, 0.4, 0.2],
+            _ => &[0.5, 0.4, 0.2, 0.1],
+        };
+        assert_eq!(row.scores, wanted);
         let mined_words = &row.words[row.words.len() - if row.corpus == "t" { 4 } else { 5 }..];
         assert_eq!(mined_words[..4], [2, 2, 3, 1]);
         let characters: usize = [&row.anchor, &row.positive]

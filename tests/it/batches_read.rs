@@ -34,6 +34,8 @@ pub struct Row {
     pub negatives: Vec<String>,
     pub positives: Vec<u32>,
     pub ignored: Vec<u32>,
+    /// -1 where there is none.
+    pub scores: Vec<f32>,
     pub words: Vec<u16>,
 }
 
@@ -63,6 +65,15 @@ pub fn rows(batch: &RecordBatch) -> Vec<Row> {
         },
         positives: numbers("positives", row),
         ignored: numbers("ignored", row),
+        scores: match batch.column_by_name("scores") {
+            Some(_) => list("scores", row)
+                .as_primitive::<Float32Type>()
+                .values()
+                .iter()
+                .map(|score| if score.is_nan() { -1.0 } else { *score })
+                .collect(),
+            None => Vec::new(),
+        },
         words: match batch.column_by_name("words") {
             Some(_) => list("words", row)
                 .as_primitive::<UInt16Type>()

@@ -34,6 +34,9 @@ pub struct Batch {
     pub labels: Vec<String>,
     /// Scores of the records. `[B]`, or empty where records have no score
     pub scores: Vec<f32>,
+    /// A teacher's scores of the documents of triplets, numbered as in `positives`; NaN where it gave
+    /// none. `[B + negatives]`, or empty where the batches have no column `scores`
+    pub teacher: Vec<f32>,
     /// Bytes of text that were tokenized.
     pub bytes: u64,
     /// How long the parts of the work took.

@@ -80,6 +80,7 @@ impl Gatherer {
             }
         }
         self.check_masks(pieces, batch)?;
+        self.teacher(pieces, batch)?;
         Ok(columns)
     }
 
@@ -151,6 +152,45 @@ impl Gatherer {
             }
             Kind::Text | Kind::Pair => {}
         }
+        Ok(())
+    }
+
+    /// A teacher's scores, where the batches have them: a record's list begins with the score of
+    /// its positive.
+    fn teacher(&self, pieces: &[Piece], batch: &mut Batch) -> Result<()> {
+        let scored = |piece: &Piece| piece.batch.column_by_name("scores").is_some();
+        if self.kind != Kind::Triplet || !pieces.iter().any(scored) {
+            return Ok(());
+        }
+        let mut negatives = Vec::new();
+        let mut counts = batch.negatives.iter();
+        for piece in pieces {
+            let lists = list(piece, "scores").map_err(|message| piece.wrong(message))?;
+            let scores = lists.values().as_primitive_opt::<Float32Type>();
+            let scores = scores.ok_or_else(|| {
+                piece.wrong("the column `scores` is not of 32-bit numbers".into())
+            })?;
+            let score = |at: usize| {
+                if scores.is_valid(at) {
+                    scores.value(at)
+                } else {
+                    f32::NAN
+                }
+            };
+            let ends = lists.value_offsets();
+            for (&row, &count) in piece.rows.iter().zip(&mut counts) {
+                let own = ends[row as usize] as usize..ends[row as usize + 1] as usize;
+                if own.len() != count as usize + 1 {
+                    return Err(piece.wrong(format!(
+                        "row {row}: {} scores of a positive and {count} negatives",
+                        own.len()
+                    )));
+                }
+                batch.teacher.push(score(own.start));
+                negatives.extend(own.skip(1).map(score));
+            }
+        }
+        batch.teacher.append(&mut negatives);
         Ok(())
     }
 

@@ -1,16 +1,22 @@
 //! Tests of collating: layout of views, padding, masks, words.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use arrow::array::{
+    ArrayRef, FixedSizeBinaryArray, Float32Builder, ListBuilder, StringArray, StringBuilder,
+};
+use arrow::record_batch::RecordBatch;
 use juzi_schemas::record::Kind;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
+use super::gather::Gatherer;
 use super::{Batch, Column, NO_WORD};
 use crate::augment::{Augmenter, StopWords, Views, Words};
-use crate::loader::Feed;
 use crate::loader::fixtures::{
     PLAIN, Place, Row, batches, feed, made_up, recipe, shards, synonyms,
 };
+use crate::loader::{Feed, Piece};
 use crate::recipe::Recipe;
 
 /// The tokens of a text by the tokenizer of the tests.
@@ -225,6 +231,72 @@ fn pairs_carry_negatives_and_masks() {
     assert_eq!(bare(&batch.columns[1], 0), tokens("丁丂"));
     assert_eq!(bare(&batch.columns[0], 9), tokens("一"));
     assert_eq!(batch.sequences(), 12 + 3 + 3);
+}
+
+#[test]
+fn a_teachers_scores_are_numbered_as_documents() {
+    // Negatives of three records: 2, 0 and 1; the row group holds a record that the batch has not.
+    let strings = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    let mut negatives = ListBuilder::new(StringBuilder::new());
+    let mut scores = ListBuilder::new(Float32Builder::new());
+    for (texts, own) in [
+        (vec!["七", "丄"], vec![Some(5.0), Some(1.0), None]),
+        (vec!["七"], vec![Some(9.0), Some(9.0)]),
+        (vec![], vec![Some(6.0)]),
+        (vec!["三"], vec![Some(7.0), Some(3.0)]),
+    ] {
+        texts
+            .into_iter()
+            .for_each(|text| negatives.values().append_value(text));
+        negatives.append(true);
+        scores.values().extend(own);
+        scores.append(true);
+    }
+    let ids = (0..4u128).map(|id| id.to_be_bytes());
+    let ids = FixedSizeBinaryArray::try_from_iter(ids).unwrap();
+    let piece = |rows: &[u32]| Piece {
+        batch: RecordBatch::try_from_iter([
+            ("id", Arc::new(ids.clone()) as ArrayRef),
+            ("corpus", strings(&["c"; 4])),
+            ("anchor", strings(&["一", "一", "丅", "万"])),
+            ("positive", strings(&["丁", "丁", "丆", "丈"])),
+            ("negatives", Arc::new(negatives.finish_cloned())),
+            ("scores", Arc::new(scores.finish_cloned())),
+        ])
+        .unwrap(),
+        rows: rows.to_vec(),
+        path: PathBuf::from("part").into(),
+        group: 0,
+    };
+    let gatherer = Gatherer {
+        kind: Kind::Triplet,
+        corpora: vec!["c".into()],
+        words: false,
+    };
+    let mut batch = Batch::default();
+    let pieces = [piece(&[0]), piece(&[2, 3])];
+    gatherer.gather(&pieces, &mut batch).unwrap();
+    assert_eq!(batch.negatives, [2, 0, 1]);
+    assert_eq!(batch.teacher[..4], [5.0, 6.0, 7.0, 1.0]);
+    assert!(batch.teacher[4].is_nan());
+    assert_eq!(batch.teacher[5..], [3.0]);
+
+    scores.values().append_value(1.0);
+    scores.append(true);
+    let mut wrong = pieces;
+    let short = scores.finish().slice(1, 4);
+    let columns = wrong[0].batch.columns().iter().cloned();
+    let columns: Vec<ArrayRef> = columns
+        .take(5)
+        .chain([Arc::new(short) as ArrayRef])
+        .collect();
+    wrong[0].batch = RecordBatch::try_new(wrong[0].batch.schema(), columns).unwrap();
+    let error = gatherer.gather(&wrong, &mut Batch::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("2 scores of a positive and 2 negatives"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -189,7 +189,11 @@ pub(crate) fn batches(data: &Path, kind: Kind, words: bool, files: &[Vec<Vec<Row
         let name = format!("part-{number:05}.parquet");
         let mut written = Vec::new();
         for (group, rows) in groups.iter().enumerate() {
-            let mut builder = BatchBuilder::new(batch::Layout { kind, words });
+            let mut builder = BatchBuilder::new(batch::Layout {
+                kind,
+                words,
+                scores: false,
+            });
             for row in rows {
                 let texts: Vec<&str> = row.texts.iter().map(String::as_str).collect();
                 let corpus = if row.id % 2 == 0 { "甲" } else { "乙" };
@@ -203,6 +207,7 @@ pub(crate) fn batches(data: &Path, kind: Kind, words: bool, files: &[Vec<Vec<Row
                         score: row.score,
                         positives: &row.positives,
                         ignored: &row.ignored,
+                        scores: &[],
                         words: &row.words,
                     },
                 );

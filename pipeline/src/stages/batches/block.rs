@@ -13,7 +13,8 @@ use crate::samplers::Rows;
 pub struct Block {
     /// Their file, as a place among the inputs.
     pub source: usize,
-    /// Columns as in the shards, then `mined`, `mined_words`, `kept` and `line` where they are.
+    /// Columns as in the shards, then `mined`, `mined_words`, `mined_scores`,
+    /// `positive_score`, `kept` and `line` where they are.
     pub batch: RecordBatch,
 }
 
@@ -31,6 +32,10 @@ pub struct Columns {
     pub words: Option<ListArray>,
     /// Lengths of the words of mined negatives.
     pub mined_words: Option<ListArray>,
+    /// The miner's scores of mined negatives.
+    pub mined_scores: Option<ListArray>,
+    /// The miner's scores of positives.
+    pub positive_scores: Option<Float32Array>,
     /// Which negatives are used, own ones counted before mined ones.
     pub kept: Option<ListArray>,
     /// Scores.
@@ -45,6 +50,8 @@ impl Block {
         let column = |name: &str| self.batch.column_by_name(name);
         let always = |name: &str| column(name).expect("every block has it");
         let list = |name: &str| column(name).map(|column| column.as_list::<i32>().clone());
+        let floats =
+            |name: &str| column(name).map(|column| column.as_primitive::<Float32Type>().clone());
         let texts = names
             .iter()
             .map(|name| always(name).as_string::<i32>().clone());
@@ -55,8 +62,10 @@ impl Block {
             mined: list("mined"),
             words: list("words"),
             mined_words: list("mined_words"),
+            mined_scores: list("mined_scores"),
+            positive_scores: floats("positive_score"),
             kept: list("kept"),
-            scores: column("score").map(|column| column.as_primitive::<Float32Type>().clone()),
+            scores: floats("score"),
             lines: always("line").as_primitive::<UInt32Type>().clone(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Float32Type;
 use juzi_schemas::batch::{BatchBuilder, Description, Layout, Row};
 use juzi_schemas::dataset::{DatasetWriter, Durability};
 use juzi_schemas::journal::Entry;
@@ -77,6 +79,7 @@ pub struct Encoder<'e> {
 struct Work<'s> {
     texts: Vec<(&'s str, &'s [u16])>,
     strings: Vec<&'s str>,
+    scores: Vec<f32>,
     words: Vec<u16>,
     masks: MaskScratch,
     meter: Option<HardnessMeter<'s>>,
@@ -97,6 +100,7 @@ impl Encoder<'_> {
         let mut builder = BatchBuilder::new(Layout {
             kind: self.inputs.kind.layout(),
             words: self.inputs.words,
+            scores: self.inputs.mined(),
         });
         let place = self.writer.dir().join(&name);
         let file = self.writer.create(&name)?;
@@ -104,6 +108,7 @@ impl Encoder<'_> {
         let mut work = Work {
             texts: Vec::new(),
             strings: Vec::new(),
+            scores: Vec::new(),
             words: Vec::new(),
             masks: MaskScratch::default(),
             meter: self.vectors.map(HardnessMeter::new),
@@ -151,6 +156,7 @@ impl Encoder<'_> {
                 work.strings.push(text);
                 work.words.extend_from_slice(words);
             }
+            scores_of(columns, inside, &mut work.scores);
             let facts = &self.stock.rows;
             let topic = facts.topics[row as usize];
             let scores = columns.scores.as_ref();
@@ -164,6 +170,7 @@ impl Encoder<'_> {
                     score: scores.map_or(0.0, |scores| scores.value(inside)),
                     positives: list(|masks| &masks.positives, at),
                     ignored: list(|masks| &masks.ignored, at),
+                    scores: &work.scores,
                     words: &work.words,
                 },
             );
@@ -268,6 +275,27 @@ impl Encoder<'_> {
             path: source.path.clone(),
             message: format!("row {row}: the lengths of the words do not add up to the texts"),
         }
+    }
+}
+
+/// The miner's scores of a row's positive and of the negatives it keeps.
+fn scores_of(columns: &Columns, row: usize, scores: &mut Vec<f32>) {
+    scores.clear();
+    let known = columns.positive_scores.as_ref();
+    let known = known.filter(|known| known.is_valid(row));
+    scores.push(known.map_or(f32::NAN, |known| known.value(row)));
+    let own = strings(&columns.negatives, row).len();
+    let mined = columns.mined_scores.as_ref();
+    let mined = mined.map(|mined| (mined.value_offsets()[row] as usize, mined.values()));
+    for &kept in numbers(&columns.kept, row) {
+        let number = usize::from(kept).checked_sub(own);
+        scores.push(
+            number
+                .zip(mined)
+                .map_or(f32::NAN, |(number, (start, mined))| {
+                    mined.as_primitive::<Float32Type>().value(start + number)
+                }),
+        );
     }
 }
 

@@ -72,6 +72,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Whether a miner found negatives, with scores.
+    pub fn mined(&self) -> bool {
+        self.sources.iter().any(|source| source.negatives.is_some())
+    }
+
     /// Opens the datasets and counts the rows that are wanted.
     ///
     /// # Errors

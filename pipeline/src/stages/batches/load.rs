@@ -97,7 +97,12 @@ impl<'l> Loader<'l> {
             }
         }
         if let Some(mined) = &mined {
-            for (name, own) in [("negatives", "mined"), ("words", "mined_words")] {
+            for (name, own) in [
+                ("negatives", "mined"),
+                ("words", "mined_words"),
+                ("scores", "mined_scores"),
+                ("positive_score", "positive_score"),
+            ] {
                 if let Some(column) = mined.column_by_name(name) {
                     columns.push((own, column.clone()));
                 }
@@ -117,10 +122,8 @@ impl<'l> Loader<'l> {
         let Some(path) = &source.negatives else {
             return Ok(None);
         };
-        let names: &[&str] = match self.inputs.words {
-            true => &["id", "negatives", "words"],
-            false => &["id", "negatives"],
-        };
+        let names = ["id", "positive_score", "negatives", "scores", "words"];
+        let names = &names[..names.len() - usize::from(!self.inputs.words)];
         let groups = Groups::open(path, None)?;
         let mined = read_rows(&groups, unit.first_mined, count, names)?;
         match mined.num_columns() == names.len() || count == 0 {

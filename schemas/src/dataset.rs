@@ -361,7 +361,8 @@ fn delete_orphans(root: &Path, dir: &Path, keep: &BTreeSet<&str>) -> Result<()> 
     Ok(())
 }
 
-fn sync_directory(dir: &Path) -> Result<()> {
+/// Makes the names in a directory survive a power failure.
+pub fn sync_directory(dir: &Path) -> Result<()> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(Error::io(dir))

@@ -27,6 +27,7 @@ pub mod record;
 pub mod rows_hash;
 pub mod shard;
 mod shared_file;
+pub mod space;
 pub mod synonym;
 pub mod topic;
 pub mod words;

@@ -30,7 +30,7 @@ fn recipe(place: &Place, lines: &str) {
 }
 
 /// A tokenizer as BERT has it, with a token for each Han character of some texts.
-fn tokenizer(texts: &[String]) -> String {
+pub fn tokenizer(texts: &[String]) -> String {
     let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(String::from);
     let letters: BTreeSet<char> = texts.iter().flat_map(|text| text.chars()).collect();
     let letters = letters.into_iter().filter(|&letter| letter >= '一');

@@ -76,6 +76,25 @@ pub enum Error {
         /// How to go on, or nothing.
         resume: String,
     },
+    /// The files of a model are not what they must be.
+    #[error("{path}: {message}")]
+    Model {
+        /// The file, or the folder it should be in.
+        path: PathBuf,
+        /// What was found and what is expected.
+        message: String,
+    },
+    /// A training cannot go on: its loss or its gradients are not numbers any more.
+    #[error("step {step}: {message}")]
+    Training {
+        /// The step that did it.
+        step: u64,
+        /// What happened, and with which batch.
+        message: String,
+    },
+    /// An operation on tensors failed.
+    #[error("{0}")]
+    Tensor(#[from] candle_core::Error),
     /// A request that makes no sense: a flag, a dataset of another kind.
     #[error("{0}")]
     Usage(String),
@@ -106,10 +125,13 @@ impl Error {
             | Error::Row { .. }
             | Error::Group { .. }
             | Error::Mismatch { .. }
+            | Error::Training { .. }
+            | Error::Tensor(_)
             | Error::Defect(_) => 2,
             Error::Recipe { .. }
             | Error::Input { .. }
             | Error::Tokenizer { .. }
+            | Error::Model { .. }
             | Error::Usage(_) => 1,
         }
     }

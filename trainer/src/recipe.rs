@@ -1,5 +1,6 @@
 //! The recipe of a training: one TOML file with every value that changes a result.
 
+mod difference;
 mod feed;
 
 use std::path::Path;
@@ -8,6 +9,13 @@ use juzi_schemas::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Options;
+use crate::encoder::EncoderOptions;
+use crate::losses;
+use crate::losses::mlm::MlmOptions;
+use crate::losses::retromae::RetroMaeOptions;
+use crate::optimizer::OptimizerOptions;
+use crate::schedule::ScheduleOptions;
+use crate::training::TrainingOptions;
 use crate::{Error, Result};
 
 pub use feed::{Data, TokenizerOptions, ViewOptions};
@@ -26,6 +34,34 @@ pub struct Recipe {
     pub tokenizer: TokenizerOptions,
     /// How views of a text are made; without the table, as LUSE makes them.
     pub augment: Options,
+    /// The model that is trained; a feed alone needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderOptions>,
+    /// The loss over the vectors of a batch; a feed alone needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<losses::Options>,
+    /// A masked language model besides, or alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlm: Option<MlmOptions>,
+    /// RetroMAE: the state of a text is trained to rebuild the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retromae: Option<RetroMaeOptions>,
+    /// How weights follow gradients.
+    pub optimizer: OptimizerOptions,
+    /// How the learning rate moves, and how long the training is.
+    pub schedule: ScheduleOptions,
+    /// How a training goes on, stops and is kept.
+    pub training: TrainingOptions,
+}
+
+/// What batches follow from: the part of a recipe that the record of a feed is about.
+#[derive(Serialize)]
+struct Fed<'a> {
+    seed: u64,
+    data: &'a Data,
+    views: &'a ViewOptions,
+    tokenizer: &'a TokenizerOptions,
+    augment: &'a Options,
 }
 
 impl Default for Recipe {
@@ -36,6 +72,13 @@ impl Default for Recipe {
             views: ViewOptions::default(),
             tokenizer: TokenizerOptions::default(),
             augment: Options::default(),
+            encoder: None,
+            loss: None,
+            mlm: None,
+            retromae: None,
+            optimizer: OptimizerOptions::default(),
+            schedule: ScheduleOptions::default(),
+            training: TrainingOptions::default(),
         }
     }
 }
@@ -53,9 +96,7 @@ impl Recipe {
         })?;
         // Files in a recipe are relative to it, as in a plan.
         let base = path.parent().unwrap_or(Path::new(""));
-        recipe.augment.place_files(base);
-        recipe.data.place_files(base);
-        recipe.tokenizer.place_files(base);
+        recipe.place_files(base);
         Ok(recipe)
     }
 
@@ -64,6 +105,21 @@ impl Recipe {
         recipe.augment.check()?;
         recipe.data.check()?;
         recipe.tokenizer.check(&recipe.views)?;
+        recipe.optimizer.check()?;
+        recipe.schedule.check()?;
+        recipe.training.check()?;
+        if let Some(loss) = &recipe.loss {
+            loss.check()?;
+        }
+        if let Some(encoder) = &recipe.encoder {
+            encoder.check()?;
+        }
+        if let Some(mlm) = &recipe.mlm {
+            mlm.check()?;
+        }
+        if let Some(retromae) = &recipe.retromae {
+            retromae.check()?;
+        }
         Ok(recipe)
     }
 
@@ -79,18 +135,71 @@ impl Recipe {
         }
     }
 
-    /// Hash of all values but the places of files, which may move.
+    /// Checks what a training needs and a feed does not.
+    ///
+    /// # Errors
+    /// The table that is missing.
+    pub fn check_training(&self) -> std::result::Result<(), String> {
+        self.check_feed()?;
+        if self.encoder.is_none() {
+            return Err("[encoder]: no model is named; a training needs this table".into());
+        }
+        match (&self.loss, &self.mlm, &self.retromae) {
+            (None, None, None) => Err(
+                "[loss]: no loss is named, nor is there [mlm] or [retromae]; without one of these \
+                 tables a recipe can feed but not train"
+                    .into(),
+            ),
+            (_, Some(_), Some(_)) => Err(
+                "[mlm] and [retromae]: RetroMAE has a masked language model of its own; leave one \
+                 of them out"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hash of all values that batches follow from but the places of files, which may move.
     pub fn fingerprint(&self) -> Fingerprint {
+        let placeless = self.placeless();
+        Fingerprint::of_json(&Fed {
+            seed: placeless.seed,
+            data: &placeless.data,
+            views: &placeless.views,
+            tokenizer: &placeless.tokenizer,
+            augment: &placeless.augment,
+        })
+    }
+
+    /// Hash of all values but the places of files.
+    pub fn training_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_json(&self.placeless())
+    }
+
+    /// The same recipe without places.
+    fn placeless(&self) -> Recipe {
         let mut placeless = self.clone();
         placeless.data.dataset.clear();
         placeless.data.synonyms.clear();
         placeless.tokenizer.path.clear();
+        if let Some(encoder) = &mut placeless.encoder {
+            encoder.path.clear();
+        }
         match &mut placeless.augment {
             Options::Luse(luse) => luse.stop_words.clear(),
             Options::Eda(eda) => eda.stop_words.clear(),
             Options::Operators(listed) => listed.stop_words.clear(),
         }
-        Fingerprint::of_json(&placeless)
+        placeless
+    }
+
+    fn place_files(&mut self, base: &Path) {
+        self.augment.place_files(base);
+        self.data.place_files(base);
+        self.tokenizer.place_files(base);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.place_files(base);
+        }
     }
 
     /// The same recipe with places that hold wherever it is put.
@@ -100,9 +209,7 @@ impl Recipe {
     pub fn placed(&self) -> Result<Recipe> {
         let mut placed = self.clone();
         let here = std::env::current_dir().map_err(Error::input("."))?;
-        placed.data.place_files(&here);
-        placed.tokenizer.place_files(&here);
-        placed.augment.place_files(&here);
+        placed.place_files(&here);
         Ok(placed)
     }
 
@@ -119,9 +226,12 @@ mod tests {
 
     #[test]
     fn the_default_is_luse() {
-        let luse = include_str!("../recipes/luse.toml");
-        assert_eq!(Recipe::parse(luse).unwrap(), Recipe::default());
-        assert_eq!(Recipe::parse("").unwrap(), Recipe::default());
+        let luse = Recipe::parse(include_str!("../recipes/luse.toml")).unwrap();
+        let default = Recipe::default();
+        assert_eq!(Recipe::parse("").unwrap(), default);
+        assert_eq!((luse.augment, luse.views), (default.augment, default.views));
+        assert_eq!(luse.tokenizer, default.tokenizer);
+        assert_eq!(luse.loss, Some(crate::losses::Options::default()));
         assert!(matches!(Recipe::default().augment, Options::Luse(_)));
     }
 
@@ -143,11 +253,11 @@ mod tests {
     fn recipes_that_come_with_juzi_lack_only_places() {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let paths: Vec<_> = std::fs::read_dir(dir).unwrap().collect();
-        assert!(paths.len() >= 3);
+        assert!(paths.len() >= 6);
         for path in paths {
             let mut recipe = Recipe::read(&path.unwrap().path()).unwrap();
             recipe.tokenizer.path = "t".into();
-            recipe.check_feed().unwrap();
+            recipe.check_training().unwrap();
         }
     }
 
@@ -190,6 +300,48 @@ mod tests {
     }
 
     #[test]
+    fn a_training_needs_more() {
+        let of = |text: &str| {
+            let text = format!("{text}\n[tokenizer]\npath = 't'\n[views]\naugmented = 0");
+            Recipe::parse(&text).unwrap().check_training()
+        };
+        let model = "[encoder]\npath = 'm'\n";
+        let loss = "[loss]\nname = 'info_nce'\n";
+        assert!(of(loss).unwrap_err().contains("[encoder]"));
+        assert!(of(model).unwrap_err().contains("[loss]: no loss is named"));
+        assert_eq!(of(&format!("{model}{loss}")), Ok(()));
+    }
+
+    #[test]
+    fn tables_of_the_training_leave_the_record_of_a_feed_alone() {
+        let of = |text: &str| Recipe::parse(text).unwrap();
+        let (plain, trained) = (of(""), of("[optimizer]\nlearning_rate = 0.1"));
+        assert_eq!(plain.fingerprint(), trained.fingerprint());
+        assert_ne!(plain.training_fingerprint(), trained.training_fingerprint());
+        // Records of runs name this value; it is that of recipes before there was a training.
+        assert_eq!(plain.fingerprint().to_string(), FED);
+    }
+
+    const FED: &str = "d82e808d4d9f65e97bc52ecbd7d728af";
+
+    #[test]
+    fn differences_are_named_key_by_key() {
+        let of = |text: &str| Recipe::parse(text).unwrap();
+        let here = of("seed = 2\n[schedule]\nsteps = 200\n[data]\ndataset = 'a'");
+        let there = of("[optimizer]\nbetas = [0.9, 0.98]\n[loss]\nname = 'info_nce'");
+        assert_eq!(
+            here.differences(&there),
+            [
+                "[optimizer] betas: [0.9, 0.98] there, [0.9, 0.999] here",
+                "[schedule] steps: not there, 200 here",
+                "seed: 1 there, 2 here",
+                "loss: a table there, not here",
+            ]
+        );
+        assert!(here.differences(&here).is_empty());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let cases = [
             ("sed = 1", "sed"),
@@ -223,6 +375,13 @@ mod tests {
                 "[tokenizer] length_max = 2: 3 to",
             ),
             ("[tokenizer]\npad_multiple = 0", "pad_multiple = 0"),
+            (
+                "[optimizer]\nlearning_rate = -1",
+                "[optimizer] learning_rate",
+            ),
+            ("[schedule]\nsteps = 0", "[schedule] steps = 0"),
+            ("[training]\nlog_steps = 0", "[training] log_steps = 0"),
+            ("[loss]\nname = 'magic'", "magic"),
             ("[tokenizer]\nword_ids = true", "[views] augmented = 0"),
         ];
         for (text, word) in cases {

@@ -181,6 +181,37 @@ impl Record {
                 seen
             }
         };
+        let record = Record {
+            path,
+            seen,
+            open: RowsHash::default(),
+        };
+        record.begin(run, recipe, source)?;
+        Ok(record)
+    }
+
+    /// Opens the record of a run that goes on from a checkpoint, where it stood as `seen` says.
+    ///
+    /// # Errors
+    /// It is the record of another recipe or dataset, or it cannot be written.
+    pub fn resume(run: &Path, recipe: &Recipe, source: &Source, seen: Seen) -> Result<Record> {
+        let own = (source.fingerprint, recipe.fingerprint());
+        if (seen.dataset, seen.recipe) != own {
+            return Err(Error::Usage(format!(
+                "{}: its checkpoint is of another recipe or dataset",
+                run.display()
+            )));
+        }
+        let record = Record {
+            path: run.join(FILE),
+            seen,
+            open: RowsHash::default(),
+        };
+        record.begin(run, recipe, source)?;
+        Ok(record)
+    }
+
+    fn begin(&self, run: &Path, recipe: &Recipe, source: &Source) -> Result<()> {
         std::fs::create_dir_all(run).map_err(Error::input(run))?;
         let mut placed = recipe.placed()?;
         placed.data.dataset = std::path::absolute(&source.dir)
@@ -188,13 +219,7 @@ impl Record {
             .to_string_lossy()
             .into_owned();
         dataset::replace(&run.join(RECIPE), placed.to_toml().as_bytes())?;
-        let record = Record {
-            path,
-            seen,
-            open: RowsHash::default(),
-        };
-        record.write()?;
-        Ok(record)
+        self.write()
     }
 
     /// Adds a batch that was seen.
@@ -219,7 +244,16 @@ impl Record {
         Ok(self.seen.proof)
     }
 
-    fn mark(&mut self) -> Result<()> {
+    /// What was seen so far, up to the last mark.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Ends an interval, and writes the record: at a checkpoint, so that the two agree.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn mark(&mut self) -> Result<()> {
         if self.open.rows > 0 {
             self.seen.marks.push(Mark {
                 step: self.seen.proof.step,

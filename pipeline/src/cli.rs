@@ -52,6 +52,12 @@ pub enum Command {
     /// Train an encoder, or prove what a training has seen (juzi-train)
     #[command(disable_help_flag = true)]
     Train(Forwarded),
+    /// Write a trained encoder as a sentence-transformers folder (juzi-train)
+    #[command(disable_help_flag = true)]
+    Export(Forwarded),
+    /// Turn texts into vectors with an encoder (juzi-train)
+    #[command(disable_help_flag = true)]
+    Embed(Forwarded),
 }
 
 /// `juzi init`

@@ -102,6 +102,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Augment(args) => sibling::become_trainer("augment", &args.arguments),
         Command::Feed(args) => sibling::become_trainer("feed", &args.arguments),
         Command::Train(args) => sibling::become_trainer("train", &args.arguments),
+        Command::Export(args) => sibling::become_trainer("export", &args.arguments),
+        Command::Embed(args) => sibling::become_trainer("embed", &args.arguments),
         Command::Selftest(args) => {
             let program = std::env::current_exe().map_err(Error::input("juzi"))?;
             let tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));

@@ -1,5 +1,9 @@
 //! The command line: flags name files and places; every value that changes a result is in the recipe.
 
+pub mod embed;
+pub mod export;
+pub mod train;
+
 use std::path::PathBuf;
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
@@ -22,8 +26,12 @@ pub enum Command {
     Augment(Augment),
     /// Run the feed of a training alone, and say what it delivers and what holds it up
     Feed(Feed),
-    /// Prove what a run has seen (training itself is not there yet)
-    Train(Train),
+    /// Train an encoder by a recipe, go on with a training, or prove what one has seen
+    Train(train::Train),
+    /// Write a trained model as a folder of sentence-transformers
+    Export(export::Export),
+    /// Make vectors of texts: a table, or a dataset for topics and negatives
+    Embed(embed::Embed),
 }
 
 /// `juzi-train augment`
@@ -89,21 +97,6 @@ pub struct Feed {
     /// Keep a record of what was seen in this directory, for juzi train --verify-data
     #[arg(long, value_name = "RUN")]
     pub record: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `juzi-train train`
-#[derive(Debug, Args)]
-pub struct Train {
-    /// Compute again which records this run has seen, from ids alone, and compare; it is the only
-    /// form of this command for now
-    #[arg(long, value_name = "RUN")]
-    pub verify_data: PathBuf,
-    /// The dataset of the run, in place of the one that its recipe names
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,6 @@
 //! `juzi-train`: the trainer's front door. Each subcommand is a few lines over the library.
 //!
-//! A feed stops cleanly at Ctrl-C; what else there is has no state that it could hurt, so the
+//! A feed and a training stop cleanly at Ctrl-C; what else there is has no state that it could hurt, so the
 //! signal ends the process as it stands. A shell reports both as exit code 130.
 
 mod cli;
@@ -21,7 +21,7 @@ use juzi_trainer::rows::Shards;
 use juzi_trainer::show::{self, Format};
 use juzi_trainer::{Error, Result, audit, interrupt};
 
-use crate::cli::{Augment, Cli, Command, Feed, Train};
+use crate::cli::{Augment, Cli, Command, Feed};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,8 +34,10 @@ fn main() -> ExitCode {
     };
     let done = match &cli.command {
         Command::Augment(args) => augment(args),
+        Command::Export(args) => cli::export::run(args),
         Command::Feed(args) => run_feed(args),
-        Command::Train(args) => verify(args),
+        Command::Train(args) => cli::train::run(args),
+        Command::Embed(args) => cli::embed::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -153,14 +155,6 @@ fn run_feed(args: &Feed) -> Result<()> {
             }),
         }),
     }
-}
-
-fn verify(args: &Train) -> Result<()> {
-    let verified = loader::verify(&args.verify_data, args.data.as_deref())?;
-    say(&match args.json {
-        true => format!("{}\n", verified.to_json()),
-        false => verified.to_string(),
-    })
 }
 
 fn cores() -> usize {

@@ -19,7 +19,7 @@ mod unigram;
 mod wordpiece;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]

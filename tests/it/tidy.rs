@@ -20,13 +20,13 @@ fn tracked() -> Vec<String> {
     names.lines().filter(exists).map(String::from).collect()
 }
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     let path = workspace().join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Rust sources with their text.
-fn sources() -> Vec<(String, String)> {
+pub fn sources() -> Vec<(String, String)> {
     let names = tracked().into_iter().filter(|name| name.ends_with(".rs"));
     let sources: Vec<_> = names.map(|name| (name.clone(), read(&name))).collect();
     assert!(sources.len() > 50);
@@ -34,7 +34,7 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// The text without its test modules, which stand at the end of a file, and without comments.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let tests = [
         "\n#[cfg(test)]\nmod tests {",
         "\n#[cfg(test)]\npub(crate) mod tests {",
@@ -99,123 +99,6 @@ fn crates_know_only_what_they_may() {
             Some(&toml::Value::Boolean(true)),
             "{name} does not use the lints"
         );
-    }
-}
-
-/// Folders and files of the pipeline that must not say certain words.
-const EDGES: &[(&str, &[&str])] = &[
-    (
-        "readers",
-        &[
-            "crate::stages",
-            "crate::views",
-            "crate::text",
-            "crate::plan",
-            "crate::show",
-            "crate::inputs",
-        ],
-    ),
-    (
-        "text",
-        &[
-            "crate::stages",
-            "crate::readers",
-            "crate::lexicon",
-            "crate::views",
-            "crate::plan",
-            "crate::show",
-            "crate::inputs",
-        ],
-    ),
-    (
-        "lexicon",
-        &[
-            "crate::stages",
-            "crate::readers",
-            "crate::views",
-            "crate::plan",
-            "crate::show",
-            "crate::inputs",
-        ],
-    ),
-    ("samplers", &["crate::", "arrow"]),
-    (
-        "neighbors",
-        &[
-            "crate::stages",
-            "crate::readers",
-            "crate::lexicon",
-            "crate::vectors",
-            "crate::views",
-            "crate::text",
-            "crate::plan",
-            "crate::show",
-            "crate::inputs",
-        ],
-    ),
-    ("bm25", &["crate::stages", "crate::text", "crate::plan"]),
-    (
-        "vectors",
-        &[
-            "crate::stages",
-            "crate::lexicon",
-            "crate::neighbors",
-            "crate::views",
-            "crate::text",
-            "crate::plan",
-            "crate::show",
-        ],
-    ),
-    (
-        "inputs",
-        &[
-            "crate::stages",
-            "crate::views",
-            "crate::text",
-            "crate::plan",
-            "crate::show",
-        ],
-    ),
-    (
-        "flow",
-        &[
-            "crate::stages",
-            "crate::readers",
-            "crate::views",
-            "crate::text",
-            "crate::plan",
-            "crate::show",
-        ],
-    ),
-    (
-        "stages",
-        &[
-            "crate::show",
-            "crate::init",
-            "crate::status",
-            "crate::selftest",
-        ],
-    ),
-    ("", &["crate::cli", "crate::main", "juzi_trainer", "candle"]),
-];
-
-#[test]
-fn layers_of_the_pipeline_point_down() {
-    for (name, text) in sources() {
-        let Some(inside) = name.strip_prefix("pipeline/src/") else {
-            continue;
-        };
-        let code = code(&text);
-        for (folder, never) in EDGES {
-            if !inside.starts_with(folder) || inside == "main.rs" {
-                continue;
-            }
-            for word in *never {
-                assert!(!code.contains(word), "{name} must not know {word}");
-            }
-        }
-        let fenced = inside.starts_with("show/") || !code.contains("polars");
-        assert!(fenced, "{name}: polars stays behind the fence of show/");
     }
 }
 

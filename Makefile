@@ -1,9 +1,11 @@
 # A menu: every target is one command. `make help` lists them.
 PLAN ?= pipeline/plans/sample.toml
 SAMPLE := pipeline/plans/sample.toml
+RECIPE ?= trainer/recipes/sample.toml
+RUN ?= runs/$(basename $(notdir $(RECIPE)))
 JUZI := $(or $(CARGO_TARGET_DIR),target)/release/juzi
 
-.PHONY: help setup build sample vectors shards synonyms show verify test lint format format-check batches feed tokenizer bench selftest clean
+.PHONY: help setup build sample vectors shards synonyms train show verify test lint format format-check batches feed tokenizer bench selftest clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -35,6 +37,9 @@ tokenizer: setup ## Fetch a tokenizer (0.2 MB) for the sample into data/sample-c
 feed: batches tokenizer ## Set up, make batches of the sample and stream them as a training would, with figures
 	$(JUZI) feed trainer/recipes/sample.toml --seconds 20
 
+train: build $(if $(filter trainer/recipes/sample.toml,$(RECIPE)),batches tokenizer) ## Set up and train an encoder on the sample; RECIPE=your-recipe.toml RUN=dir for your own
+	$(JUZI) train $(RECIPE) --run $(RUN)
+
 show: ## Look at the shards of the sample
 	$(JUZI) show data/sample/shards
 
@@ -63,6 +68,8 @@ bench: build ## Measure speed and memory; PEERS=DIR also runs other tools' scrip
 	cargo bench --workspace --bench augment
 	cargo bench --workspace --bench tokenize
 	cargo bench --workspace --bench feed
+	cargo bench --workspace --bench train
+	cargo bench --workspace --bench embed
 
 selftest: build ## Kill a small run at every crash point on this disk and compare
 	$(JUZI) selftest --crash-points

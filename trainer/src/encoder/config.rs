@@ -66,11 +66,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Length of the states of one head.
-    pub fn head_size(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
-    }
-
     /// The position of a sequence's first token: 0, or as RoBERTa counts.
     pub fn position_offset(&self) -> usize {
         match self.model_type.as_str() {

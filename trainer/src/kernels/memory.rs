@@ -41,14 +41,6 @@ pub fn zeros(len: usize) -> Buffer {
     buffer
 }
 
-/// Gives unused buffers back to the system, such as after a training.
-pub fn release() {
-    let mut pool = lock();
-    pool.free.clear();
-    pool.free_elements = 0;
-    pool.used_most = pool.used_elements;
-}
-
 /// Tells the C library to keep freed memory for later: else each large tensor of a step is mapped,
 /// cleared and unmapped anew. Called once, when a program starts that trains.
 pub fn keep_freed() {

@@ -379,6 +379,33 @@ fn a_damaged_checkpoint_costs_steps_and_nothing_else() {
 }
 
 #[test]
+fn a_lost_log_costs_the_log_and_lost_checkpoints_are_told() {
+    let (place, dataset) = place();
+    let make = || setup((&place, &dataset), "run", &[], Twist::default());
+    assert_eq!(finish(open(make(), Start::New)), Ending::Complete);
+    let run = place.path("run");
+    std::fs::write(run.join("events.jsonl"), "").unwrap();
+    let (training, messages) = Training::open(make(), Start::Resume).unwrap();
+    assert!(messages[0].contains("a new log begins"), "{messages:?}");
+    assert!(run.join("events.damaged.jsonl").exists());
+    drop(training);
+    assert_eq!(events(&run, "resume").len(), 1);
+    let lines = "{\"kind\":\"checkpoint\"}\n";
+    std::fs::write(run.join("events.jsonl"), lines.repeat(2)).unwrap();
+    std::fs::remove_dir_all(run.join(DIR)).unwrap();
+    let error = Training::open(make(), Start::Resume).err().unwrap();
+    assert!(
+        error.to_string().contains("tells of 2 checkpoints"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 1);
+    // A kill may fall between the line of the first one and its directory.
+    std::fs::write(run.join("events.jsonl"), lines).unwrap();
+    let training = Training::open(make(), Start::Resume).unwrap().0;
+    assert_eq!(training.position().step, 0);
+}
+
+#[test]
 fn each_start_leaves_its_provenance() {
     let (place, dataset) = place();
     let make = || setup((&place, &dataset), "run", &[], Twist::default());

@@ -8,6 +8,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::losses::Embedded;
+use crate::metrics::geometry;
 use crate::{Error, Result};
 
 /// Rows of a batch that uniformity looks at: its work grows with their square.
@@ -70,24 +71,21 @@ pub fn alignment(one: &Vectors, other: &Vectors) -> Result<Option<f64>> {
         )));
     }
     let rows = 0..one.rows();
-    let sum: f64 = rows.map(|row| distance(one.row(row), other.row(row))).sum();
-    Ok((one.rows() > 0).then(|| sum / one.rows() as f64))
+    let squares = rows.map(|row| distance(one.row(row), other.row(row)));
+    Ok(geometry::alignment(squares))
 }
 
 /// The logarithm of the mean of exp(-2 d²) over all pairs of different rows (t = 2): 0 where all
 /// are equal, -8 for two antipodes; none with fewer than two rows.
 pub fn uniformity(vectors: &Vectors) -> Option<f64> {
     let rows = vectors.rows();
-    if rows < 2 {
-        return None;
-    }
     // Row by row in one order: no number of threads changes the sum.
     let mut sum = 0.0;
     for one in 1..rows {
         let others = (0..one).map(|other| distance(vectors.row(one), vectors.row(other)));
-        sum += others.map(|square| (-2.0 * square).exp()).sum::<f64>();
+        sum += others.map(geometry::closeness).sum::<f64>();
     }
-    Some((sum / (rows * (rows - 1) / 2) as f64).ln())
+    geometry::uniformity(sum, rows)
 }
 
 /// Alignment and uniformity of a training batch, over at most 512 rows: of the first view block

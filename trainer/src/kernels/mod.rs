@@ -15,6 +15,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod gelu;
 pub mod gemm;
+pub mod gemm64;
 pub mod math;
 pub mod memory;
 pub mod meter;

@@ -84,7 +84,7 @@ impl Identity {
 }
 
 /// The hash of the files of a model, without those that only tell people of it.
-fn of_model(dir: &Path) -> Result<Fingerprint> {
+pub(crate) fn of_model(dir: &Path) -> Result<Fingerprint> {
     let mut files = Vec::new();
     collect(dir, &mut files)?;
     files.sort();

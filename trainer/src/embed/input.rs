@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::DataType;
 use juzi_schemas::dataset;
 use juzi_schemas::fingerprint::Fingerprint;
 use juzi_schemas::manifest::{self, Manifest, Table};
+use juzi_schemas::record::Split;
 use juzi_schemas::shard::{self, Groups};
 
 use super::table::{Lines, Separator};
@@ -148,9 +149,29 @@ impl Source {
                 Ok(true)
             }
             Source::Dataset(dir, manifest, column) => {
-                each_of_dataset(dir, manifest, column.as_deref(), (read, visit))
+                let rows = (column.as_deref(), None);
+                each_of_dataset(dir, manifest, rows, (read, visit))
             }
         }
+    }
+}
+
+/// Calls `visit` with each text of an input that a training may see: of shards, the texts of the
+/// split `train`. Whether it never said false.
+///
+/// # Errors
+/// As [`Source::open`] and [`Source::each`].
+pub(crate) fn each_training_text(
+    path: &Path,
+    visit: &mut dyn FnMut(&str) -> Result<bool>,
+) -> Result<bool> {
+    let read = AtomicU64::new(0);
+    match Source::open(path, None)? {
+        Source::Dataset(dir, manifest, _) => {
+            let rows = (None, Some(Split::Train));
+            each_of_dataset(&dir, &manifest, rows, (&read, visit))
+        }
+        other => other.each(&read, visit),
     }
 }
 
@@ -172,7 +193,7 @@ type Reading<'r> = (&'r AtomicU64, &'r mut dyn FnMut(&str) -> Result<bool>);
 fn each_of_dataset(
     dir: &Path,
     manifest: &Manifest,
-    column: Option<&str>,
+    (column, split): (Option<&str>, Option<Split>),
     (read, visit): Reading<'_>,
 ) -> Result<bool> {
     let mut met = BTreeSet::new();
@@ -185,7 +206,10 @@ fn each_of_dataset(
             if groups.rows(group) == 0 {
                 continue;
             }
-            let batch = groups.read(group, None)?;
+            let batch = match split {
+                Some(split) => rows_of(groups.read(group, None)?, split)?,
+                None => groups.read(group, None)?,
+            };
             let schema = batch.schema();
             let names = schema.fields().iter().map(|field| field.name().as_str());
             let wanted = |name: &&str| match column {
@@ -219,6 +243,17 @@ fn each_of_dataset(
             )))
         }
     }
+}
+
+/// The rows of a split; all where a batch does not say which they are of.
+fn rows_of(batch: RecordBatch, split: Split) -> Result<RecordBatch> {
+    let Some(splits) = batch.column_by_name("split").and_then(strings) else {
+        return Ok(batch);
+    };
+    let names = splits.iter();
+    let own: BooleanArray = names.map(|name| Some(name == Some(split.name()))).collect();
+    let rows = filter_record_batch(&batch, &own);
+    rows.map_err(|error| Error::Defect(format!("rows of a split: {error}")))
 }
 
 /// The texts of a batch, row by row, column by column; lists of texts are taken apart.

@@ -13,7 +13,7 @@
 mod encode;
 mod flow;
 mod identity;
-mod input;
+pub(crate) mod input;
 mod npy;
 mod output;
 mod progress;
@@ -30,9 +30,11 @@ use serde_json::json;
 
 use crate::model::Model;
 use crate::{Error, Result};
-use input::Source;
+pub(crate) use identity::of_model;
 use output::{Output, Parts};
 use progress::Progress;
+
+pub use input::Source;
 
 /// What to embed, and where to.
 #[derive(Clone, Debug)]
@@ -191,7 +193,10 @@ pub fn run(
 }
 
 /// The text before each text: the prompt of this name, or this text; without, the model's own.
-fn prompt(model: &Model, wanted: Option<&str>) -> Result<String> {
+///
+/// # Errors
+/// The model has no prompt of what is a name rather than a text.
+pub fn prompt(model: &Model, wanted: Option<&str>) -> Result<String> {
     let Some(wanted) = wanted.or(model.default_prompt.as_deref()) else {
         return Ok(String::new());
     };

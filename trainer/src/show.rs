@@ -148,7 +148,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Columns that a text takes in a terminal: Chinese characters take two.
-fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
 }
 

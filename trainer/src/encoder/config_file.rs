@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::Config;
+use super::{Config, MODEL_TYPES};
 use crate::{Error, Result};
 
 /// Keys that a model cannot do without: the library's defaults for them are another model's.
@@ -121,6 +121,13 @@ pub fn read(path: &Path) -> Result<(Config, Vec<String>)> {
 }
 
 fn parse(all: Map<String, Value>) -> std::result::Result<(Config, Vec<String>), String> {
+    // Of another architecture every key may be another; its name says most.
+    if let Some(kind) = all.get("model_type").and_then(Value::as_str)
+        && !MODEL_TYPES.contains(&kind)
+    {
+        let accepted = MODEL_TYPES.join(", ");
+        return Err(format!("model_type = \"{kind}\": {accepted} are accepted"));
+    }
     for key in NEEDED {
         if !all.contains_key(key) {
             return Err(format!("no `{key}`; a BERT-like model has one"));

@@ -33,6 +33,14 @@ impl Place {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// Writes a file, and says where in the way of options.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("it is in this directory")).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    }
 }
 
 impl Drop for Place {
@@ -52,6 +60,7 @@ pub(crate) struct Row {
     pub topic: Option<u32>,
     pub positives: Vec<u32>,
     pub ignored: Vec<u32>,
+    pub scores: Vec<f32>,
 }
 
 impl Row {
@@ -69,6 +78,7 @@ impl Row {
             topic: (!id.is_multiple_of(3)).then_some(id as u32 % 7),
             positives: Vec::new(),
             ignored: Vec::new(),
+            scores: Vec::new(),
         }
     }
 
@@ -192,7 +202,7 @@ pub(crate) fn batches(data: &Path, kind: Kind, words: bool, files: &[Vec<Vec<Row
             let mut builder = BatchBuilder::new(batch::Layout {
                 kind,
                 words,
-                scores: false,
+                scores: rows.iter().any(|row| !row.scores.is_empty()),
             });
             for row in rows {
                 let texts: Vec<&str> = row.texts.iter().map(String::as_str).collect();
@@ -207,7 +217,7 @@ pub(crate) fn batches(data: &Path, kind: Kind, words: bool, files: &[Vec<Vec<Row
                         score: row.score,
                         positives: &row.positives,
                         ignored: &row.ignored,
-                        scores: &[],
+                        scores: &row.scores,
                         words: &row.words,
                     },
                 );

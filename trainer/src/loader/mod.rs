@@ -24,7 +24,7 @@ mod worker;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use juzi_schemas::synonym::Synonyms;
 
@@ -196,9 +196,14 @@ impl DataLoader {
             .start
             .map_or_else(Default::default, |start| start.elapsed());
         for (number, worker) in telemetry.workers.iter_mut().enumerate() {
-            worker.blocked = std::time::Duration::from_nanos(self.workers.blocked_ns(number));
+            worker.blocked = Duration::from_nanos(self.workers.blocked_ns(number));
         }
         telemetry
+    }
+
+    /// Leaves time in which the consumer did something else out of the figures.
+    pub fn pause(&mut self, away: Duration) {
+        self.start = self.start.map(|start| start + away);
     }
 
     fn receive(&mut self, step: u64) -> Result<Batch> {

@@ -177,7 +177,8 @@ impl Source {
             columns.push("topic");
         }
         if self.is_planned() && self.kind == Kind::Triplet {
-            columns.extend(["positives", "ignored"]);
+            // Batches whose negatives no miner scored lack the last one.
+            columns.extend(["positives", "ignored", "scores"]);
         }
         if words {
             columns.push("words");

@@ -254,6 +254,26 @@ fn planned_batches_come_whole_and_once_in_each_epoch() {
     assert_eq!(found, wanted.collect::<Vec<_>>());
 }
 
+/// Without them no student learns from a teacher.
+#[test]
+fn a_teachers_scores_come_with_planned_triplets() {
+    let place = Place::new();
+    let rows: Vec<Row> = (0..4)
+        .map(|id| Row {
+            scores: vec![id as f32, 0.5, 0.25],
+            ..Row::new(id, Kind::Triplet, &["问题", "回答", "别的", "另外"])
+        })
+        .collect();
+    let files = [vec![rows]];
+    synonyms(&place.path("data"));
+    let dir = batches(&place.path("data"), Kind::Triplet, true, &files);
+    let feed = feed(&place, &dir, &format!("[data]\nshuffle = false\n{PLAIN}"));
+    let found = take(&feed, 0..1, 1);
+    let wanted = [0.0, 1.0, 2.0, 3.0].into_iter();
+    let wanted = wanted.chain([0.5, 0.25].repeat(4));
+    assert_eq!(found[0].teacher, wanted.collect::<Vec<f32>>());
+}
+
 /// What the loader says at last, which must be an error, and nothing after it.
 fn failure(feed: &Feed, workers: usize, hurt: impl FnOnce()) -> String {
     let mut loader = feed.load(0..u64::MAX, threads(workers)).unwrap();

@@ -92,9 +92,20 @@ pub enum Error {
         /// What happened, and with which batch.
         message: String,
     },
+    /// An evaluation failed.
+    #[error("task {task}: {source}")]
+    Task {
+        /// Name of the task.
+        task: String,
+        /// What happened.
+        source: Box<Error>,
+    },
     /// An operation on tensors failed.
     #[error("{0}")]
     Tensor(#[from] candle_core::Error),
+    /// Parts of a larger work failed; the others are done.
+    #[error("{0}")]
+    Failed(String),
     /// A request that makes no sense: a flag, a dataset of another kind.
     #[error("{0}")]
     Usage(String),
@@ -120,13 +131,14 @@ impl Error {
                 juzi_schemas::Error::NoDataset { .. } | juzi_schemas::Error::Locked { .. },
             ) => 1,
             Error::Interrupted { .. } => 130,
-            Error::Worker { source, .. } => source.exit_code(),
+            Error::Worker { source, .. } | Error::Task { source, .. } => source.exit_code(),
             Error::Dataset(_)
             | Error::Row { .. }
             | Error::Group { .. }
             | Error::Mismatch { .. }
             | Error::Training { .. }
             | Error::Tensor(_)
+            | Error::Failed(_)
             | Error::Defect(_) => 2,
             Error::Recipe { .. }
             | Error::Input { .. }

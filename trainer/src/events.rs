@@ -9,8 +9,8 @@
 //! | `start` | `steps` in all, `recipe` and `dataset` (fingerprints), `parameters` |
 //! | `doctor` | what the gradient doctor found: `healthy`, `checks`, `exceptions` |
 //! | `step` | `epoch`, `loss`, `loss_mean` since the last line, `learning_rate`, `gradient_norm`, `figures` (name and value), `alignment`, `uniformity`; `time`: `seconds`, `tokens_per_s`, `sequences_per_s`, `wait_share` |
-//! | `checkpoint` | `loss_mean`, `best` |
-//! | `evaluation` | `name` of the evaluator, `metrics` (name and value) |
+//! | `checkpoint` | `loss_mean`, `best`; where a metric decides, `decides` and its `value` |
+//! | `evaluation` | `name` of the task, `metrics` (name and value, the primary one first), `warnings`; `time`: `seconds` |
 //! | `resume` | as `start`; the lines behind the checkpoint were cut off before it |
 //! | `stop` | `reason`: `complete`, `early_stop`, `interrupted` or `failed` |
 //!

@@ -9,13 +9,16 @@ use juzi_schemas::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Options;
+use crate::checkpoint;
 use crate::encoder::EncoderOptions;
+use crate::loader::RECIPE;
 use crate::losses;
 use crate::losses::mlm::MlmOptions;
 use crate::losses::retromae::RetroMaeOptions;
 use crate::optimizer::OptimizerOptions;
+use crate::rounds::RoundsOptions;
 use crate::schedule::ScheduleOptions;
-use crate::training::TrainingOptions;
+use crate::training::{EvaluationOptions, TrainingOptions};
 use crate::{Error, Result};
 
 pub use feed::{Data, TokenizerOptions, ViewOptions};
@@ -52,6 +55,13 @@ pub struct Recipe {
     pub schedule: ScheduleOptions,
     /// How a training goes on, stops and is kept.
     pub training: TrainingOptions,
+    /// What a training is measured on while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationOptions>,
+    /// Trainings one after another, each on negatives mined by the one before; without the table,
+    /// one training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<RoundsOptions>,
 }
 
 /// What batches follow from: the part of a recipe that the record of a feed is about.
@@ -79,6 +89,8 @@ impl Default for Recipe {
             optimizer: OptimizerOptions::default(),
             schedule: ScheduleOptions::default(),
             training: TrainingOptions::default(),
+            evaluation: None,
+            rounds: None,
         }
     }
 }
@@ -90,13 +102,32 @@ impl Recipe {
     /// The file cannot be read, or says something that cannot be.
     pub fn read(path: &Path) -> Result<Recipe> {
         let text = std::fs::read_to_string(path).map_err(Error::input(path))?;
-        let mut recipe = Recipe::parse(&text).map_err(|message| Error::Recipe {
+        Recipe::in_file(&text, path)
+    }
+
+    /// The recipe that a text is where it stands in a file.
+    ///
+    /// # Errors
+    /// It says something that cannot be.
+    pub fn in_file(text: &str, path: &Path) -> Result<Recipe> {
+        let wrong = |message| Error::Recipe {
             path: path.into(),
             message,
-        })?;
+        };
+        let mut recipe = Recipe::parse(text).map_err(wrong)?;
         // Files in a recipe are relative to it, as in a plan.
         let base = path.parent().unwrap_or(Path::new(""));
         recipe.place_files(base);
+        recipe.follow_runs()?;
+        if let Some(evaluation) = &mut recipe.evaluation {
+            // A feed needs no tasks; a training does and says so.
+            if Path::new(&evaluation.file).exists() {
+                evaluation.take_file().map_err(|error| match error {
+                    Error::Usage(message) => wrong(message),
+                    error => error,
+                })?;
+            }
+        }
         Ok(recipe)
     }
 
@@ -119,6 +150,12 @@ impl Recipe {
         }
         if let Some(retromae) = &recipe.retromae {
             retromae.check()?;
+        }
+        if let Some(evaluation) = &recipe.evaluation {
+            evaluation.check()?;
+        }
+        if let Some(rounds) = &recipe.rounds {
+            rounds.check()?;
         }
         Ok(recipe)
     }
@@ -185,6 +222,12 @@ impl Recipe {
         if let Some(encoder) = &mut placeless.encoder {
             encoder.path.clear();
         }
+        if let Some(evaluation) = &mut placeless.evaluation {
+            evaluation.clear_files();
+        }
+        if let Some(rounds) = &mut placeless.rounds {
+            rounds.plan.clear();
+        }
         match &mut placeless.augment {
             Options::Luse(luse) => luse.stop_words.clear(),
             Options::Eda(eda) => eda.stop_words.clear(),
@@ -200,6 +243,43 @@ impl Recipe {
         if let Some(encoder) = &mut self.encoder {
             encoder.place_files(base);
         }
+        if let Some(evaluation) = &mut self.evaluation {
+            evaluation.place_files(base);
+        }
+        if let Some(rounds) = &mut self.rounds {
+            rounds.place_files(base);
+        }
+    }
+
+    /// Takes a run that stands in place of a model for its newest checkpoint, and one in place of a
+    /// tokenizer for the tokenizer that it had; so recipes can follow each other.
+    fn follow_runs(&mut self) -> Result<()> {
+        if let Some(encoder) = &mut self.encoder {
+            let path = Path::new(&encoder.path);
+            // Without a checkpoint it stays a run: a feed needs no model, and a training says so.
+            if checkpoint::is_run(path)
+                && let Ok(dir) = checkpoint::find(path, checkpoint::Step::Latest)
+            {
+                encoder.path = dir.to_string_lossy().into_owned();
+            }
+        }
+        let path = Path::new(&self.tokenizer.path);
+        let run = match checkpoint::is_run(path) {
+            true => Some(path.into()),
+            false => checkpoint::run_of(path),
+        };
+        if let Some(run) = run {
+            let path = run.join(RECIPE);
+            let text = std::fs::read_to_string(&path).map_err(Error::input(&path))?;
+            let own = Recipe::parse(&text).map_err(|message| Error::Recipe { path, message })?;
+            self.tokenizer = TokenizerOptions {
+                path: own.tokenizer.path,
+                ..self.tokenizer.clone()
+            };
+            // That of a run is a place that holds anywhere.
+            self.tokenizer.place_files(&run);
+        }
+        Ok(())
     }
 
     /// The same recipe with places that hold wherever it is put.
@@ -320,6 +400,28 @@ mod tests {
         assert_ne!(plain.training_fingerprint(), trained.training_fingerprint());
         // Records of runs name this value; it is that of recipes before there was a training.
         assert_eq!(plain.fingerprint().to_string(), FED);
+    }
+
+    #[test]
+    fn an_evaluation_counts_by_its_values() {
+        let of = |text: &str| Recipe::parse(text).unwrap();
+        let task = |file: &str, steps: u64| {
+            let of_task = "[evaluation.tasks.sts]\nevaluator = 'similarity'";
+            of(&format!(
+                "[evaluation]\nsteps = {steps}\n{of_task}\nfiles = ['{file}']"
+            ))
+        };
+        let (one, moved, other) = (task("a.tsv", 1), task("b.tsv", 1), task("a.tsv", 2));
+        assert_eq!(one.training_fingerprint(), moved.training_fingerprint());
+        assert_ne!(one.training_fingerprint(), other.training_fingerprint());
+        assert_eq!(one.fingerprint(), of("").fingerprint());
+        assert_eq!(Recipe::parse(&one.to_toml()).unwrap(), one);
+        // Recipes from before there were evaluations are what they were.
+        assert!(!of("").to_toml().contains("evaluation"));
+        assert_eq!(
+            other.differences(&one),
+            ["[evaluation] steps: 1 there, 2 here"]
+        );
     }
 
     const FED: &str = "d82e808d4d9f65e97bc52ecbd7d728af";

@@ -14,6 +14,7 @@
 //! So what has a name is complete; what was damaged later is found by its hash, and refused.
 
 mod exact;
+mod find;
 mod open;
 mod state;
 
@@ -27,6 +28,7 @@ use juzi_schemas::{Error as Fault, dataset, fault, space};
 
 use crate::{Error, Result};
 
+pub use find::{Step, find, is_checkpoint, is_run, run_of, weight_files, weights};
 pub use open::{Checkpoint, Newest};
 pub use state::{Best, FORMAT, FileProof, Position, State, Sum, Watch};
 
@@ -131,7 +133,7 @@ impl Checkpoints {
         self.room(step, contents.bytes())?;
         let temporary = self.hidden(&name(step));
         remove(&temporary)?;
-        let best = contents.state.position.best;
+        let position = contents.state.position;
         if let Err(error) = fill(&temporary, contents) {
             // Half a checkpoint only takes room away; the error is what matters.
             let _ = remove(&temporary);
@@ -145,12 +147,23 @@ impl Checkpoints {
         std::fs::rename(&temporary, &path).map_err(Fault::io(&path))?;
         dataset::sync_directory(&self.dir)?;
         fault::point("after renaming a checkpoint");
-        self.point(LATEST, step)?;
-        if let Some(best) = best.filter(|best| best.step == step && self.keep_best) {
-            self.point(BEST, best.step)?;
-        }
-        self.prune(best.map(|best| best.step))?;
+        self.settle(&position)?;
         Ok(path)
+    }
+
+    /// Points at the newest checkpoint and the best one, and deletes those that are not kept: after
+    /// each is written, and when a run goes on, since a kill may have come between.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn settle(&self, position: &Position) -> Result<()> {
+        self.point(LATEST, position.step)?;
+        let best = position.best.map(|best| best.step);
+        let best = best.filter(|&step| self.keep_best && self.dir.join(name(step)).exists());
+        if let Some(step) = best {
+            self.point(BEST, step)?;
+        }
+        self.prune(position.step, best)
     }
 
     /// Refuses a disk that has no room for so many bytes.
@@ -191,10 +204,11 @@ impl Checkpoints {
         Ok(steps)
     }
 
-    /// Deletes all but the newest and the best, and what a crash left half done.
-    fn prune(&self, best: Option<u64>) -> Result<()> {
-        let best = best.filter(|_| self.keep_best);
-        for step in self.steps()?.into_iter().skip(self.keep_last.max(1)) {
+    /// Deletes all up to a step but the newest and the best, and what a crash left half done. Later
+    /// ones are damaged, or the run would stand there; they count for nothing.
+    fn prune(&self, newest: u64, best: Option<u64>) -> Result<()> {
+        let steps = self.steps()?.into_iter().filter(|&step| step <= newest);
+        for step in steps.skip(self.keep_last.max(1)) {
             if Some(step) != best {
                 self.delete(&name(step))?;
             }

@@ -48,7 +48,7 @@ pub struct Position {
     pub scored: Sum,
     /// The best checkpoint so far.
     pub best: Option<Best>,
-    /// Checkpoints that were due since the best.
+    /// Checkpoints that were due since the best; where a metric decides, those that were measured.
     pub since_best: u64,
 }
 
@@ -57,9 +57,10 @@ pub struct Position {
 pub struct Best {
     /// Its step.
     pub step: u64,
-    /// The mean loss over the steps before it; the smaller the better.
-    #[serde(with = "exact")]
-    pub loss: f64,
+    /// The mean loss over the steps before it, or the metric that decides. It is called as it was
+    /// before metrics could decide.
+    #[serde(rename = "loss", with = "exact")]
+    pub value: f64,
 }
 
 /// A sum over steps.
@@ -108,21 +109,27 @@ impl Position {
         }
     }
 
-    /// Ends the losses since the last checkpoint that was due, and says whether this one is the best.
-    pub fn score(&mut self) -> bool {
-        let scored = std::mem::take(&mut self.scored);
-        let best = scored
-            .mean()
-            .filter(|&loss| self.best.is_none_or(|best| loss < best.loss));
-        match best {
-            Some(loss) => {
+    /// Ends the losses since the last checkpoint that was due; gives their mean, of one at least.
+    pub fn end_interval(&mut self) -> Option<f64> {
+        std::mem::take(&mut self.scored).mean()
+    }
+
+    /// Whether a checkpoint of this step with this value is the best so far; of equal ones the first
+    /// is.
+    pub fn score(&mut self, value: f64, higher: bool) -> bool {
+        let better = self.best.is_none_or(|best| match higher {
+            true => value > best.value,
+            false => value < best.value,
+        });
+        match better {
+            true => {
                 let step = self.step;
-                self.best = Some(Best { step, loss });
+                self.best = Some(Best { step, value });
                 self.since_best = 0;
             }
-            None => self.since_best += 1,
+            false => self.since_best += 1,
         }
-        best.is_some()
+        better
     }
 }
 

@@ -26,7 +26,7 @@ fn contents(step: u64, best: u64) -> Contents {
                 step,
                 best: Some(Best {
                     step: best,
-                    loss: 0.1 + 0.2,
+                    value: 0.1 + 0.2,
                 }),
                 ..Position::new()
             },
@@ -275,22 +275,29 @@ fn the_best_is_the_smallest_mean() {
         losses
             .into_iter()
             .for_each(|loss| position.scored.add(loss));
-        told.push(position.score());
+        let mean = position.end_interval();
+        told.push(mean.map(|mean| position.score(mean, false)));
     }
-    assert_eq!(told, [true, false, true, false]);
-    assert_eq!(
-        position.best.map(|best| (best.step, best.loss)),
-        Some((3, 1.5))
-    );
-    assert_eq!((position.since_best, position.scored), (1, Sum::default()));
+    assert_eq!(told, [Some(true), Some(false), Some(true), None]);
+    let best = |position: &Position| position.best.map(|best| (best.step, best.value));
+    assert_eq!(best(&position), Some((3, 1.5)));
+    assert_eq!((position.since_best, position.scored), (0, Sum::default()));
+    // Of metrics the largest may be the best; of equal ones the first.
+    let mut position = Position::new();
+    let told = [0.5, 0.7, 0.7, 0.6].map(|value| {
+        position.step += 1;
+        position.score(value, true)
+    });
+    assert_eq!(told, [true, true, false, false]);
+    assert_eq!((best(&position), position.since_best), (Some((2, 0.7)), 2));
 }
 
 proptest! {
     #[test]
     fn numbers_read_back_to_the_bit(bits in any::<u64>()) {
-        let loss = f64::from_bits(bits);
-        let text = serde_json::to_string(&Best { step: 1, loss }).unwrap();
+        let value = f64::from_bits(bits);
+        let text = serde_json::to_string(&Best { step: 1, value }).unwrap();
         let read: Best = serde_json::from_str(&text).unwrap();
-        prop_assert!(read.loss.to_bits() == bits || loss.is_nan() && read.loss.is_nan());
+        prop_assert!(read.value.to_bits() == bits || value.is_nan() && read.value.is_nan());
     }
 }

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use clap::Args;
+use juzi_trainer::doctor::Report;
 use juzi_trainer::loader::{self, Feed, Threads};
 use juzi_trainer::recipe::Recipe;
-use juzi_trainer::training::{Ending, Model, Progress, Setup, Start, Training};
+use juzi_trainer::training::{Ending, Model, Progress, Setup, Start, Training, table};
 use juzi_trainer::{Error, Result, interrupt, kernels, report};
 
 use crate::{cores, say, tell};
 
 /// Worker threads of the feed, if nothing else is said; the cores are the training's.
-const WORKERS_MAX: usize = 4;
+pub(super) const WORKERS_MAX: usize = 4;
 
 /// Batches that wait for the training, for each worker.
-const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 4;
 
 /// A terminal's line is written anew after this time.
 const LINE: Duration = Duration::from_millis(250);
@@ -90,6 +91,9 @@ fn train(path: &Path, args: &Train) -> Result<()> {
         Some(run) => run.clone(),
         None => Path::new("runs").join(path.file_stem().unwrap_or_default()),
     };
+    if recipe.rounds.is_some() {
+        return super::rounds::train(&recipe, (path, args), &run);
+    }
     if args.resume && args.data.is_none() && recipe.data.dataset.is_empty() {
         // The run knows where its data were.
         let own = run.join(loader::RECIPE);
@@ -97,30 +101,7 @@ fn train(path: &Path, args: &Train) -> Result<()> {
             recipe.data.dataset = Recipe::read(&own)?.data.dataset;
         }
     }
-    let feed = Feed::open(&recipe, args.data.as_deref())?;
-    let model = Model::open(&recipe, &Device::cuda_if_available(0)?)?;
-    for message in &model.encoder.messages {
-        tell(&format!("# {message}"));
-    }
-    tell(&format!(
-        "# {}: {} records, {} batches in an epoch\n# {} parameters\n{}",
-        feed.source().dir.display(),
-        feed.source().records(),
-        feed.source().batches(),
-        model.parameters().elements(),
-        recipe.to_toml()
-    ));
-    let log_steps = recipe.training.log_steps;
-    let setup = Setup {
-        recipe,
-        feed,
-        model,
-        run: run.clone(),
-        threads: Threads {
-            workers: args.workers.unwrap_or_else(|| cores().min(WORKERS_MAX)),
-            depth: DEPTH,
-        },
-    };
+    let setup = prepare(recipe, args, &run)?;
     let start = match args.resume {
         true => Start::Resume,
         false => Start::New,
@@ -137,21 +118,67 @@ fn train(path: &Path, args: &Train) -> Result<()> {
         tell(found.to_string().trim_end());
         found.verdict()?;
     }
-    if args.doctor {
-        return Ok(());
+    match args.doctor {
+        true => Ok(()),
+        false => go(setup, start, found.as_ref(), &|| resume(path, args, &run)),
     }
+}
+
+/// Opens what a training is made of, and tells of it.
+fn prepare(recipe: Recipe, args: &Train, run: &Path) -> Result<Setup> {
+    let feed = Feed::open(&recipe, args.data.as_deref())?;
+    let model = Model::open(&recipe, &Device::cuda_if_available(0)?)?;
+    for message in &model.encoder.messages {
+        tell(&format!("# {message}"));
+    }
+    tell(&format!(
+        "# {}: {} records, {} batches in an epoch\n# {} parameters\n{}",
+        feed.source().dir.display(),
+        feed.source().records(),
+        feed.source().batches(),
+        model.parameters().elements(),
+        recipe.to_toml()
+    ));
+    Ok(Setup {
+        recipe,
+        feed,
+        model,
+        run: run.into(),
+        threads: Threads {
+            workers: args.workers.unwrap_or_else(|| cores().min(WORKERS_MAX)),
+            depth: DEPTH,
+        },
+    })
+}
+
+/// Trains until an end, and tells of it; `resume` gives the command that goes on.
+fn go(
+    setup: Setup,
+    start: Start,
+    found: Option<&Report>,
+    resume: &dyn Fn() -> String,
+) -> Result<()> {
     interrupt::listen();
+    let evaluation = setup.recipe.evaluation.as_ref();
+    if start == Start::New && evaluation.is_some_and(|evaluation| evaluation.before) {
+        tell("# measuring the model before the first step");
+    }
+    let decides = evaluation.map_or(String::new(), |evaluation| evaluation.decides.clone());
+    let (run, mut line) = (
+        setup.run.clone(),
+        Line::new(setup.recipe.training.log_steps),
+    );
     let (mut training, messages) = Training::open(setup, start)?;
     messages
         .iter()
         .for_each(|message| tell(&format!("# {message}")));
-    if args.resume {
+    if start == Start::Resume {
         tell(&format!("# resumed at step {}", training.position().step));
     }
-    if let Some(found) = &found {
+    if let Some(found) = found {
         training.tell_doctor(found)?;
     }
-    let mut line = Line::new(log_steps);
+    line.hear(&mut training);
     let ending = training.run(&interrupt::asked, &mut |progress| line.show(progress));
     line.end();
     match report::write(&run) {
@@ -166,17 +193,13 @@ fn train(path: &Path, args: &Train) -> Result<()> {
             "# stopped early after {step} steps, no checkpoint was better: {}",
             run.display()
         )),
-        Ending::Interrupted => {
-            return Err(Error::Interrupted {
-                resume: resume(path, args, &run),
-            });
-        }
+        Ending::Interrupted => return Err(Error::Interrupted { resume: resume() }),
     }
-    Ok(())
+    say(&table::table(&training.evaluations()?, &decides))
 }
 
 /// The command that goes on.
-fn resume(recipe: &Path, args: &Train, run: &Path) -> String {
+pub(super) fn resume(recipe: &Path, args: &Train, run: &Path) -> String {
     let data = args.data.as_ref();
     let data = data.map_or(String::new(), |dir| format!(" --data {}", dir.display()));
     let (recipe, run) = (recipe.display(), run.display());
@@ -184,14 +207,14 @@ fn resume(recipe: &Path, args: &Train, run: &Path) -> String {
 }
 
 /// The line of progress: one that is written anew on a terminal, some lines elsewhere.
-struct Line {
+pub(super) struct Line {
     terminal: bool,
     log_steps: u64,
     shown: Option<Instant>,
 }
 
 impl Line {
-    fn new(log_steps: u64) -> Line {
+    pub(super) fn new(log_steps: u64) -> Line {
         Line {
             terminal: std::io::stderr().is_terminal(),
             log_steps,
@@ -199,7 +222,7 @@ impl Line {
         }
     }
 
-    fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, progress: &Progress) {
         let last = progress.step == progress.steps;
         if !self.terminal {
             if last || progress.step.is_multiple_of(self.log_steps) {
@@ -214,7 +237,13 @@ impl Line {
         }
     }
 
-    fn end(&self) {
+    /// Evaluations have a line each, which stays.
+    fn hear(&self, training: &mut Training) {
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        training.on_evaluation(move |own| tell(&format!("{clear}{}", table::line(own))));
+    }
+
+    pub(super) fn end(&self) {
         if self.terminal && self.shown.is_some() {
             tell("");
         }

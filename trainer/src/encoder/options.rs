@@ -1,7 +1,7 @@
 //! The table `[encoder]` of a recipe: which model is trained, and how it is opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,9 @@ const MLM_HEAD: [&str; 5] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EncoderOptions {
-    /// The Hugging Face folder that training starts from, relative to the recipe; empty where
-    /// `[encoder.config]` gives the sizes of a model from scratch.
+    /// The Hugging Face folder that training starts from, relative to the recipe; in a recipe also a
+    /// run, for its newest checkpoint, or a checkpoint of one (the average where there is one).
+    /// Empty where `[encoder.config]` gives the sizes of a model from scratch.
     pub path: String,
     /// Only the first layers of the model are taken; 0 takes all.
     pub layers: usize,
@@ -139,10 +140,30 @@ impl EncoderOptions {
 
     /// Opens the folder whatever its `modules.json` says.
     pub(crate) fn open_bare(&self, seed: u64, device: &Device) -> Result<Encoder> {
+        self.of_weights(&|| Weights::open(Path::new(&self.path)), seed, device)
+    }
+
+    /// As [`EncoderOptions::open`] for a folder whose weights are in other files than usual, such as
+    /// those of a training.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_files(&self, files: Vec<PathBuf>, seed: u64, device: &Device) -> Result<Encoder> {
+        let open = || Weights::read(PathBuf::from(&self.path), files.clone());
+        self.of_weights(&open, seed, device)
+    }
+
+    /// A model of the folder's sizes with weights that `open` gives.
+    fn of_weights(
+        &self,
+        open: &dyn Fn() -> Result<Weights>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Encoder> {
         let folder = Path::new(&self.path);
         let (config, messages) = config_file::read(&folder.join("config.json"))?;
         let source = Source {
-            weights: Some(Weights::open(folder)?),
+            weights: Some(open()?),
             ..Source::random(&config, seed, device)
         };
         self.assemble(config, source, messages)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::front::Front;
 use super::{Export, HEADS};
 
 /// What the card says besides what the model itself tells.
@@ -15,17 +16,34 @@ pub struct Card {
     pub step: Option<u64>,
     /// Datasets and the like: what it is, and its fingerprint or value.
     pub data: Vec<(String, String)>,
-    /// Scores: name and value.
-    pub scores: Vec<(String, f64)>,
+    /// What it scored.
+    pub scores: Vec<Score>,
+    /// What stands at the head of the file for machines.
+    pub front: Front,
     /// Further sentences, such as whether the weights are averaged.
     pub notes: Vec<String>,
+}
+
+/// A metric of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The task.
+    pub task: String,
+    /// The metric.
+    pub metric: String,
+    /// What it was before the training, where that was measured.
+    pub before: Option<f64>,
+    /// What it is.
+    pub value: f64,
 }
 
 impl Card {
     /// The page, in Markdown.
     pub fn page(&self, export: &Export) -> String {
-        let mut page = String::from(
-            "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\ntags:\n\
+        let mut page = String::from("---\n");
+        page.push_str(&self.front.lines());
+        page.push_str(
+            "library_name: sentence-transformers\npipeline_tag: sentence-similarity\ntags:\n\
              - sentence-transformers\n- feature-extraction\n- sentence-similarity\n- juzi\n---\n\n",
         );
         // Writing into a string cannot fail.
@@ -99,9 +117,23 @@ impl Card {
             let _ = writeln!(page, "None were measured.\n");
             return;
         }
-        let _ = writeln!(page, "| score | value |\n|---|---|");
-        for (name, value) in &self.scores {
-            let _ = writeln!(page, "| {} | {value:.6} |", cell(name));
+        let before = self.scores.iter().any(|score| score.before.is_some());
+        let (heading, line) = if before {
+            (" before |", "---|")
+        } else {
+            ("", "")
+        };
+        let _ = writeln!(
+            page,
+            "| task | metric |{heading} value |\n|---|---|{line}---|"
+        );
+        for score in &self.scores {
+            let old = score
+                .before
+                .map_or(String::new(), |old| format!("{old:.4}"));
+            let old = if before { format!(" {old} |") } else { old };
+            let (task, metric) = (cell(&score.task), cell(&score.metric));
+            let _ = writeln!(page, "| {task} | {metric} |{old} {:.4} |", score.value);
         }
         page.push('\n');
     }

@@ -8,12 +8,14 @@
 //! the same vectors.
 
 mod card;
+mod front;
 mod layout;
 mod source;
 mod tensors;
 mod tokenizer;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -22,10 +24,13 @@ use serde_json::{Value, json};
 
 use crate::encoder::{Encoder, Kernels, Pass, Sequences, files::wrong};
 use crate::model::Model;
+use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-pub use card::Card;
-pub use source::{Step, open};
+pub use crate::checkpoint::Step;
+pub use card::{Card, Score};
+pub use front::Front;
+pub use source::open;
 
 /// Two readings of the same parameters may differ by this much, as their sums may be ordered
 /// otherwise.
@@ -56,18 +61,30 @@ pub struct Export {
 }
 
 impl Export {
+    /// The same as a model in memory.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be read.
+    pub fn into_model(self) -> Result<Model> {
+        Ok(Model {
+            normalize: self.encoder.output.normalize,
+            tokenizer: Tokenizer::open(&self.tokenizer)?,
+            encoder: self.encoder,
+            length_max: self.length_max,
+            lowercase: self.lowercase,
+            prompts: self.prompts,
+            default_prompt: self.default_prompt,
+            folder: self.tokenizer,
+        })
+    }
+
     /// Writes the folder as a whole.
     ///
     /// # Errors
     /// It exists; the model has something that the layout cannot express; the disk refuses; what is
     /// read back gives other vectors.
     pub fn write(&self, out: &Path) -> Result<()> {
-        let (Some(name), false) = (out.file_name(), taken(out)) else {
-            return Err(Error::Usage(format!(
-                "{}: exists already; name a folder that does not",
-                out.display()
-            )));
-        };
+        let name = check_free(out)?;
         let parent = match out.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
@@ -165,10 +182,20 @@ impl Export {
     }
 }
 
-/// Whether something stands there; an empty folder does not count.
-fn taken(path: &Path) -> bool {
-    let empty = std::fs::read_dir(path).is_ok_and(|mut files| files.next().is_none());
-    path.symlink_metadata().is_ok() && !empty
+/// Checks that nothing stands where a folder is to be written, an empty folder aside; gives its name.
+///
+/// # Errors
+/// Something stands there.
+pub fn check_free(out: &Path) -> Result<&OsStr> {
+    let empty = std::fs::read_dir(out).is_ok_and(|mut files| files.next().is_none());
+    let taken = out.symlink_metadata().is_ok() && !empty;
+    let name = out.file_name().filter(|_| !taken);
+    name.ok_or_else(|| {
+        Error::Usage(format!(
+            "{}: exists already; name a folder that does not",
+            out.display()
+        ))
+    })
 }
 
 fn remove(path: &Path) -> Result<()> {

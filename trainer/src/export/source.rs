@@ -1,35 +1,27 @@
 //! What can be exported: a run, one of its checkpoints, or the folder of a model.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::card::Score;
+use super::front::Front;
 use super::{Card, Export};
+use crate::checkpoint::{self, Step};
 use crate::encoder::files::{read_json, wrong};
 use crate::encoder::{Encoder, EncoderOptions};
 use crate::losses;
 use crate::model::{Model, check_vocabulary};
 use crate::recipe::TokenizerOptions;
 use crate::tokenizer::Tokenizer;
+use crate::training::evaluations;
 use crate::{Error, Result};
 
 /// Keys of a recipe whose values are places.
 const PLACES: [&str; 4] = ["dataset", "synonyms", "path", "stop_words"];
-
-/// Which checkpoint of a run is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Step {
-    /// The newest.
-    #[default]
-    Latest,
-    /// The best.
-    Best,
-    /// That of a step.
-    Number(u64),
-}
 
 /// What of a recipe says how a model is used.
 #[derive(Default, Deserialize)]
@@ -48,22 +40,16 @@ struct Tables {
 pub fn open(path: &Path, step: Option<Step>, heads: bool) -> Result<Export> {
     std::fs::metadata(path).map_err(Error::input(path))?;
     let has = |name: &str| path.join(name).exists();
-    let run_of = |checkpoint: &Path| {
-        let whole = checkpoint
-            .canonicalize()
-            .map_err(Error::input(checkpoint))?;
-        Ok::<_, Error>(whole.ancestors().nth(2).map(Path::to_path_buf))
-    };
     match (has("recipe.toml"), has("state.json"), has("config.json")) {
         (true, false, _) => {
-            let checkpoint = checkpoint(path, step.unwrap_or_default())?;
+            let checkpoint = checkpoint::find(path, step.unwrap_or_default())?;
             trained(path, &checkpoint, heads)
         }
         (_, _, true) if step.is_some() => Err(Error::Usage(format!(
             "{}: not a run, so it has no steps to choose from",
             path.display()
         ))),
-        (false, true, true) => match run_of(path)?.filter(|run| run.join("recipe.toml").exists()) {
+        (false, true, true) => match checkpoint::run_of(path) {
             Some(run) => trained(&run, path, heads),
             None => Err(wrong(
                 path,
@@ -81,33 +67,6 @@ pub fn open(path: &Path, step: Option<Step>, heads: bool) -> Result<Export> {
     }
 }
 
-/// The directory of a checkpoint of a run.
-fn checkpoint(run: &Path, step: Step) -> Result<PathBuf> {
-    let all = run.join("checkpoints");
-    let name = match step {
-        Step::Number(number) => format!("step-{number:06}"),
-        Step::Latest | Step::Best => {
-            let name = if step == Step::Best { "best" } else { "latest" };
-            let path = all.join(name);
-            let text = std::fs::read_to_string(&path).map_err(Error::input(&path))?;
-            text.trim().trim_matches('"').to_string()
-        }
-    };
-    let dir = all.join(&name);
-    if dir.join("config.json").exists() {
-        return Ok(dir);
-    }
-    let files = std::fs::read_dir(&all).map_err(Error::input(&all))?;
-    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.starts_with("step-")).collect();
-    names.sort();
-    Err(Error::Usage(format!(
-        "{}: no checkpoint {name}; there are {}",
-        all.display(),
-        names.join(", ")
-    )))
-}
-
 /// A checkpoint of a run.
 fn trained(run: &Path, checkpoint: &Path, heads: bool) -> Result<Export> {
     let path = run.join("recipe.toml");
@@ -119,20 +78,19 @@ fn trained(run: &Path, checkpoint: &Path, heads: bool) -> Result<Export> {
     let tables: Tables = toml::from_str(&text).map_err(bad)?;
     let mut recipe: toml::Table = toml::from_str(&text).map_err(bad)?;
     shorten(&mut recipe);
-    let averaged = checkpoint.join("average.safetensors").exists();
-    let file = match averaged {
-        true => "average.safetensors",
-        false => "model.safetensors",
-    };
+    let file = checkpoint::weights(checkpoint);
     let options = &tables.encoder;
     let encoder = options.reopen(checkpoint, file, &Device::Cpu)?;
     let tokenizer = run.join(&tables.tokenizer.path);
     check_vocabulary(&encoder, &Tokenizer::open(&tokenizer)?, &tokenizer)?;
+    let front = Front::of_base(Path::new(&options.path));
     let mut card = Card {
         recipe: Some(recipe.to_string()),
+        front,
         ..about(run, checkpoint)?
     };
-    if averaged {
+    card.notes.extend(card.front.note());
+    if file == checkpoint::AVERAGE {
         let note = "The weights are the moving average over the steps of the training.";
         card.notes.push(note.into());
     }
@@ -181,31 +139,33 @@ fn about(run: &Path, checkpoint: &Path) -> Result<Card> {
             other => data.push((name.to_string(), other.to_string())),
         }
     }
+    let step = state["position"]["step"].as_u64();
     Ok(Card {
         title: title.to_string_lossy().into_owned(),
-        step: state["position"]["step"].as_u64(),
+        step,
         data,
-        scores: scores(run)?,
+        scores: scores(run, step)?,
         ..Card::default()
     })
 }
 
-/// Numbers in the files of `evaluations`, by file and key.
-fn scores(run: &Path) -> Result<Vec<(String, f64)>> {
-    let Ok(files) = std::fs::read_dir(run.join("evaluations")) else {
+/// What was measured at the step of a checkpoint, beside what it was before the training.
+fn scores(run: &Path, step: Option<u64>) -> Result<Vec<Score>> {
+    let read = |step| evaluations::read(run, step);
+    let Some(measured) = step.map_or(Ok(None), read)? else {
         return Ok(Vec::new());
     };
-    let mut paths: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths.sort();
+    let before = read(0)?.filter(|before| before.step != measured.step);
     let mut scores = Vec::new();
-    for path in paths {
-        let value = optional(&path)?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        for (key, value) in value.as_object().into_iter().flatten() {
-            if let Some(value) = value.as_f64() {
-                scores.push((format!("{name} {key}"), value));
-            }
+    for (name, task) in &measured.tasks {
+        let old = before.as_ref().and_then(|before| before.tasks.get(name));
+        for metric in &task.scores.metrics {
+            scores.push(Score {
+                task: name.clone(),
+                metric: metric.name.clone(),
+                before: old.and_then(|old| Some(old.scores.get(&metric.name)?.value)),
+                value: metric.value,
+            });
         }
     }
     Ok(scores)
@@ -230,6 +190,7 @@ fn folder(path: &Path, heads: bool) -> Result<Export> {
         card: Card {
             title: title.into_owned(),
             notes: vec!["Written from a published model; it was not trained here.".into()],
+            front: Front::of_folder(path),
             ..Card::default()
         },
         encoder: model.encoder,

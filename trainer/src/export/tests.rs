@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
+use juzi_schemas::fingerprint::Fingerprint;
 use serde_json::{Value, json};
 
 use super::{Card, Export, HEADS, Step, open, tensors};
 use crate::encoder::{
     Encoder, EncoderOptions, Head, Kernels, Output, Pass, Pooling, Projection, Sequences,
 };
+use crate::evaluators::{Better, Evaluation, FORMAT, Scores, TaskScores};
 use crate::loader::fixtures::Place;
 use crate::model::Model;
+use crate::training::evaluations;
 
 fn bert() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/bert")
@@ -301,6 +304,24 @@ fn run(place: &Place) -> PathBuf {
     run
 }
 
+fn evaluation(step: u64, value: f64) -> Evaluation {
+    let mut scores = Scores::default();
+    scores.push("spearman", value, Better::Higher);
+    let task = TaskScores {
+        evaluator: "similarity".into(),
+        fingerprint: Fingerprint(1),
+        scores,
+        seconds: 1.0,
+    };
+    Evaluation {
+        format: FORMAT,
+        model: "my-run".into(),
+        step: Some(step),
+        about: BTreeMap::new(),
+        tasks: BTreeMap::from([("sts".into(), task)]),
+    }
+}
+
 fn trained(seed: u64) -> Encoder {
     let options = EncoderOptions {
         projection: 6,
@@ -329,6 +350,10 @@ fn runs_and_checkpoints_are_exported() {
         message.contains("there are step-000005, step-000010"),
         "{message}"
     );
+    for (step, value) in [(0, 0.25), (5, 0.5)] {
+        evaluations::write(&run, step, &evaluation(step, value)).unwrap();
+    }
+    assert!(open(&run, None, false).unwrap().card.scores.is_empty());
     let own = open(&run.join("checkpoints/step-000005"), None, true).unwrap();
     assert_eq!(vectors(&own.encoder), five);
     assert_eq!(own.length_max, 16);
@@ -350,6 +375,9 @@ fn runs_and_checkpoints_are_exported() {
         "| records | `77` |",
         "[3]",
         "head.dense.weight",
+        "| task | metric | before | value |",
+        "| sts | spearman | 0.2500 | 0.5000 |",
+        "\nbase_model: bert\n",
     ] {
         assert!(page.contains(word), "{word}: {page}");
     }

@@ -60,7 +60,8 @@ pub struct ViewOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenizerOptions {
-    /// A folder with a tokenizer or a file of one, relative to the recipe.
+    /// A folder with a tokenizer or a file of one, relative to the recipe; or a run, for the
+    /// tokenizer that it had.
     pub path: String,
     /// Tokens of a sequence at most, special ones counted; the rest of the text is cut.
     pub length_max: usize,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::axis::figure;
-use super::summary::Summary;
+use super::summary::{Metrics, Summary};
 
 /// Characters of a file that are shown.
 const TEXT_CHARS: usize = 100_000;
@@ -48,6 +48,7 @@ pub fn page(title: &str, summary: &Summary, files: &[(String, String)]) -> Strin
     }
     out.push_str("</dl>\n");
     charts(summary, &mut out);
+    scores(summary, &mut out);
     evaluations(summary, &mut out);
     doctor(summary, &mut out);
     happened(summary, &mut out);
@@ -86,11 +87,56 @@ fn charts(summary: &Summary, out: &mut String) {
     );
 }
 
+/// A row for each metric of each task: before the first step, at the best checkpoint, at the end.
+fn scores(summary: &Summary, out: &mut String) {
+    if summary.evaluations.is_empty() {
+        return;
+    }
+    let best = summary
+        .best
+        .map_or(String::new(), |step| format!(" ({step})"));
+    let _ = write!(
+        out,
+        "<h2>Scores</h2>\n<div class=\"scroll\"><table><thead><tr><th>task</th><th>metric</th>\
+         <th>before</th><th>best{best}</th><th>last</th></tr></thead><tbody>\n"
+    );
+    for (name, rows) in &summary.evaluations {
+        let Some((_, last)) = rows.last() else {
+            continue;
+        };
+        let best = rows.iter().find(|(step, _)| Some(*step) == summary.best);
+        let columns = [summary.before.get(name), best.map(|row| &row.1), Some(last)];
+        for (metric, _) in last {
+            let _ = write!(
+                out,
+                "<tr><td>{}</td><td>{}</td>",
+                escape(name),
+                escape(metric)
+            );
+            for own in columns {
+                let text = own.map_or(String::new(), |own| value(own, metric));
+                let _ = write!(out, "<td class=\"n\">{text}</td>");
+            }
+            out.push_str("</tr>\n");
+        }
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+/// The value of a metric, or nothing.
+fn value(metrics: &Metrics, name: &str) -> String {
+    let own = metrics.iter().find(|(own, _)| own == name);
+    own.map_or(String::new(), |(_, value)| figure(*value))
+}
+
 fn evaluations(summary: &Summary, out: &mut String) {
     for (name, rows) in &summary.evaluations {
-        let mut metrics: Vec<&String> = rows.iter().flat_map(|(_, own)| own.keys()).collect();
-        metrics.sort();
-        metrics.dedup();
+        let mut metrics: Vec<&String> = Vec::new();
+        for (metric, _) in rows.iter().flat_map(|(_, own)| own) {
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
         let _ = write!(
             out,
             "<h2>{}</h2>\n<div class=\"scroll\"><table><thead><tr><th>step</th>",
@@ -103,10 +149,7 @@ fn evaluations(summary: &Summary, out: &mut String) {
         for (step, own) in rows {
             let _ = write!(out, "<tr><td class=\"n\">{step}</td>");
             for metric in &metrics {
-                let text = own
-                    .get(*metric)
-                    .map_or(String::new(), |value| figure(*value));
-                let _ = write!(out, "<td class=\"n\">{text}</td>");
+                let _ = write!(out, "<td class=\"n\">{}</td>", value(own, metric));
             }
             out.push_str("</tr>\n");
         }

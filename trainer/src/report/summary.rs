@@ -9,26 +9,34 @@ use super::chart::{Chart, Marks};
 use super::page::told;
 use super::series::Series;
 
-/// Curves of figures at most, and of metrics of an evaluator.
+/// Curves of figures at most.
 const CURVES_MAX: usize = 64;
+/// Curves of a task at most: the first of its metrics, so many as there are colours.
+const METRICS_MAX: usize = 8;
+/// Tasks at most.
+const TASKS_MAX: usize = 200;
 /// Events besides steps that are listed at the beginning, and at the end.
 const LISTED_MAX: usize = 100;
 /// Rows of evaluations at most.
 const EVALUATIONS_MAX: usize = 1000;
 
-/// Name of a metric and its value.
-type Metrics = BTreeMap<String, f64>;
+/// Names of metrics and their values, the primary one first.
+pub type Metrics = Vec<(String, f64)>;
 
 /// What the log of a run says.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     curves: BTreeMap<String, Series>,
     figures: BTreeMap<String, Series>,
-    metrics: BTreeMap<(String, String), Series>,
-    /// Of each evaluator, the steps and what it found.
+    metrics: BTreeMap<String, Vec<(String, Series)>>,
+    /// Of each task, the steps and what was found.
     pub evaluations: BTreeMap<String, Vec<(u64, Metrics)>>,
     /// Steps with marks.
     pub marks: Marks,
+    /// Of each task, what was found before the first step, however long the log is.
+    pub before: BTreeMap<String, Metrics>,
+    /// The step of the best checkpoint.
+    pub best: Option<u64>,
     /// What the gradient doctor found last.
     pub doctor: Option<Value>,
     /// Events that are no steps: step, kind, and the rest in words; the first and the last ones.
@@ -78,7 +86,12 @@ impl Summary {
             "doctor" => self.doctor = Some(event),
             kind => {
                 match kind {
-                    "checkpoint" => self.marks.checkpoints.push(step, 0.0),
+                    "checkpoint" => {
+                        self.marks.checkpoints.push(step, 0.0);
+                        if event["best"] == true {
+                            self.best = Some(step);
+                        }
+                    }
                     "resume" => self.marks.resumes.push(step),
                     "start" if self.first.is_null() => self.first = event.clone(),
                     _ => {}
@@ -111,17 +124,30 @@ impl Summary {
     }
 
     fn evaluation(&mut self, step: u64, event: &Value) {
-        let evaluator = told(&event["name"]);
+        let task = told(&event["name"]);
+        if self.evaluations.len() == TASKS_MAX && !self.evaluations.contains_key(&task) {
+            return;
+        }
         let metrics = event["metrics"].as_object().into_iter().flatten();
         let metrics = metrics.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)));
         let metrics: Metrics = metrics.collect();
-        for (name, &value) in &metrics {
-            let key = (evaluator.clone(), name.clone());
-            if self.metrics.len() < CURVES_MAX || self.metrics.contains_key(&key) {
-                self.metrics.entry(key).or_default().push(step, value);
+        let curves = self.metrics.entry(task.clone()).or_default();
+        for (name, value) in &metrics {
+            let room = curves.len() < METRICS_MAX;
+            match curves.iter_mut().find(|(own, _)| own == name) {
+                Some((_, curve)) => curve.push(step, *value),
+                None if room => {
+                    let mut curve = Series::default();
+                    curve.push(step, *value);
+                    curves.push((name.clone(), curve));
+                }
+                None => {}
             }
         }
-        let rows = self.evaluations.entry(evaluator).or_default();
+        if step == 0 {
+            self.before.insert(task.clone(), metrics.clone());
+        }
+        let rows = self.evaluations.entry(task).or_default();
         if rows.len() == EVALUATIONS_MAX {
             rows.remove(0);
         }
@@ -200,20 +226,15 @@ impl Summary {
     }
 
     fn evaluators(&self) -> impl Iterator<Item = Chart<'_>> {
-        self.evaluations.keys().map(|evaluator| {
-            let own = self
-                .metrics
+        self.metrics.iter().map(|(task, own)| Chart {
+            title: task,
+            curves: own
                 .iter()
-                .filter(move |((name, _), _)| name == evaluator);
-            Chart {
-                title: evaluator,
-                curves: own
-                    .map(|((_, metric), series)| (metric.as_str(), series))
-                    .collect(),
-                from_zero: false,
-                smooth: false,
-                dots: true,
-            }
+                .map(|(metric, series)| (metric.as_str(), series))
+                .collect(),
+            from_zero: false,
+            smooth: false,
+            dots: true,
         })
     }
 }

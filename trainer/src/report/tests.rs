@@ -76,11 +76,13 @@ fn a_whole_run_has_all_parts() {
     all.extend((1..=100).map(step));
     all.push(json!({ "kind": "checkpoint", "step": 50, "loss_mean": 0.5, "best": true }));
     all.push(json!({ "kind": "resume", "step": 50, "steps": 100 }));
-    for step in [50, 100] {
-        all.push(
-            json!({ "kind": "evaluation", "step": step, "name": "sts", "metrics": {
-            "spearman": 0.7, "pearson": 0.25 } }),
-        );
+    for (step, value) in [(0, 0.5), (50, 0.75), (100, 0.7)] {
+        for (task, more) in [("sts", 0.0), ("search", 0.125)] {
+            all.push(
+                json!({ "kind": "evaluation", "step": step, "name": task, "metrics": {
+                "spearman": value + more, "pearson": 0.25 } }),
+            );
+        }
     }
     all.push(json!({ "kind": "stop", "step": 100, "reason": "complete" }));
     let page = report("whole", &all);
@@ -95,8 +97,13 @@ fn a_whole_run_has_all_parts() {
         "<td class=\"n\">1.9e-7</td><td class=\"n\">1e-6</td>",
         "excused: layer.key.bias: zero",
         "<title>resumed at step 50</title>",
-        "<th>pearson</th><th>spearman</th>",
-        "<td class=\"n\">0.2500</td><td class=\"n\">0.7000</td>",
+        "<h2>sts</h2>",
+        "<th>spearman</th><th>pearson</th>",
+        "<td class=\"n\">0.7000</td><td class=\"n\">0.2500</td>",
+        "<th>before</th><th>best (50)</th><th>last</th>",
+        "<tr><td>search</td><td>spearman</td><td class=\"n\">0.6250</td><td class=\"n\">0.8750</td>\
+         <td class=\"n\">0.8250</td></tr>",
+        "aria-label=\"search: spearman from 0.6250 to 0.8750, 0.8250 at step 100; pearson",
         "seed = 1 # &lt;b&gt;&amp;",
         "&lt;/pre&gt;&lt;i&gt;",
     ] {
@@ -106,8 +113,8 @@ fn a_whole_run_has_all_parts() {
         );
     }
     assert!(page.contains("loss_mean 0.5000, best true"));
-    // 7 curves, the evaluator and the figure.
-    assert_eq!(page.matches("<svg ").count(), 9);
+    // 7 curves, two tasks and the figure.
+    assert_eq!(page.matches("<svg ").count(), 10);
     // 100 points of each line, raw and smooth.
     let lines = page
         .split("<polyline ")
@@ -120,8 +127,8 @@ fn a_whole_run_has_all_parts() {
         "{points:?}"
     );
     assert_eq!(
-        points.iter().filter(|&&points| points == 2).count(),
-        2,
+        points.iter().filter(|&&points| points == 3).count(),
+        4,
         "{points:?}"
     );
 }

@@ -5,14 +5,18 @@
 //!                              │ no number                                        │
 //!                              ▼                                                  ▼
 //!                        failed-step-N.json            events.jsonl, checkpoints/, data.json
+//!                                                      evaluations/ ◀─ Measuring: every n steps
 //! ```
 //! All that a step follows from is in the checkpoint before it, the recipe and the dataset. So a
 //! run that is killed at any moment and resumed has the same losses and weights, to the bit, as one
 //! that was not.
 
+mod evaluation;
+pub mod evaluations;
 mod examine;
 mod failure;
 pub mod gradient;
+mod measuring;
 mod model;
 mod open;
 mod options;
@@ -20,6 +24,7 @@ mod progress;
 mod provenance;
 mod save;
 mod step;
+pub mod table;
 mod watch;
 
 use std::path::PathBuf;
@@ -38,6 +43,9 @@ use crate::parameters::Parameters;
 use crate::recipe::Recipe;
 use crate::schedule::Schedule;
 
+use measuring::Measuring;
+
+pub use evaluation::EvaluationOptions;
 pub use model::{Model, offer};
 pub use open::Start;
 pub use options::TrainingOptions;
@@ -72,6 +80,7 @@ pub struct Training {
     record: Record,
     events: Writer,
     checkpoints: Checkpoints,
+    measuring: Option<Measuring>,
     position: Position,
     /// The step of the newest checkpoint.
     checkpointed: Option<u64>,
@@ -108,7 +117,14 @@ impl Training {
             }
             tell(&self.step()?);
         };
-        if self.checkpointed != Some(self.position.step) {
+        let step = self.position.step;
+        let measuring = self.measuring.as_ref();
+        if ending != Ending::Interrupted && measuring.is_some_and(|own| own.at(step).is_none()) {
+            self.evaluate()?;
+            // Its line in the log belongs to the checkpoint.
+            self.checkpointed = None;
+        }
+        if self.checkpointed != Some(step) {
             self.checkpoint(false)?;
         }
         self.events.write(&json!({
@@ -155,5 +171,7 @@ impl Training {
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+mod measuring_tests;
 #[cfg(test)]
 mod tests;

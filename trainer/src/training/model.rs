@@ -5,8 +5,9 @@ use std::path::Path;
 use candle_core::Device;
 
 use super::gradient::kernels;
+use crate::checkpoint;
 use crate::collate::Batch;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, EncoderOptions};
 use crate::gradcache::Objective;
 use crate::losses::mlm::Mlm;
 use crate::losses::retromae::RetroMae;
@@ -36,7 +37,7 @@ impl Model {
         recipe.check_training().map_err(Error::Usage)?;
         let (seed, folder) = (recipe.seed, Path::new(&recipe.tokenizer.path));
         let encoder = recipe.encoder.as_ref();
-        let encoder = encoder.expect("it was checked").open(seed, device)?;
+        let encoder = open_encoder(encoder.expect("it was checked"), seed, device)?;
         let tokenizer = Tokenizer::open(folder)?;
         check_vocabulary(&encoder, &tokenizer, folder)?;
         let (wanted, most) = (recipe.tokenizer.length_max, encoder.config.length_max());
@@ -133,6 +134,32 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Opens the encoder that options name: a folder, or a checkpoint of a run.
+fn open_encoder(options: &EncoderOptions, seed: u64, device: &Device) -> Result<Encoder> {
+    let path = Path::new(&options.path);
+    if checkpoint::is_run(path) {
+        // The recipe had this replaced if there were a checkpoint.
+        let dir = checkpoint::find(path, checkpoint::Step::Latest)?;
+        let path = dir.to_string_lossy().into_owned();
+        let options = EncoderOptions {
+            path,
+            ..options.clone()
+        };
+        return open_encoder(&options, seed, device);
+    }
+    if !checkpoint::is_checkpoint(path) {
+        return options.open(seed, device);
+    }
+    let files = checkpoint::weight_files(path);
+    let mut encoder = options.open_files(files, seed, device)?;
+    let weights = checkpoint::weights(path);
+    encoder.messages.push(format!(
+        "{}: begins with the weights of {weights}",
+        path.display()
+    ));
+    Ok(encoder)
 }
 
 /// What batches like this one offer to a loss.

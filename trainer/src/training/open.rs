@@ -7,7 +7,8 @@ use juzi_schemas::fingerprint::Fingerprint;
 use juzi_schemas::lock::Lock;
 use serde_json::json;
 
-use super::{Setup, Training, provenance};
+use super::measuring::Measuring;
+use super::{Setup, Training, evaluations, provenance};
 use crate::checkpoint::{self, AVERAGE, Checkpoint, Checkpoints, HEADS, KEYS, LOSS, MODEL};
 use crate::checkpoint::{OPTIMIZER, Position, SEEN};
 use crate::events::{self, Reader, Writer};
@@ -20,7 +21,13 @@ use crate::{Error, Result};
 const LOCK: &str = "run.lock";
 
 /// What makes a directory one of a run.
-const SIGNS: [&str; 4] = [RECIPE, loader::FILE, events::FILE, checkpoint::DIR];
+const SIGNS: [&str; 5] = [
+    RECIPE,
+    loader::FILE,
+    events::FILE,
+    checkpoint::DIR,
+    evaluations::DIR,
+];
 
 /// Whether a run begins or goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +56,18 @@ impl Training {
     ///
     /// # Errors
     /// The directory holds a run and none was to be resumed, or the other way round; the run is one
-    /// of another recipe or dataset; the batches lack what the loss needs; the disk is full.
+    /// of another recipe or dataset; the batches lack what the loss needs; a task cannot be opened or
+    /// measured; the disk is full.
     pub fn open(setup: Setup, start: Start) -> Result<(Training, Vec<String>)> {
         let recipe = &setup.recipe;
         recipe.check_training().map_err(Error::Usage)?;
         setup.check(start)?;
         setup.model.check(&setup.feed.maker().batch(0)?)?;
+        let mut measuring = Measuring::open(&setup)?;
+        if let (Some(measuring), Start::New) = (&mut measuring, start) {
+            // Before anything is written: what is wrong with the tasks can be put right.
+            measuring.begin()?;
+        }
         std::fs::create_dir_all(&setup.run).map_err(Error::input(&setup.run))?;
         let lock = Lock::take(&setup.run.join(LOCK))?;
         // Again, now that nobody else writes here.
@@ -66,7 +79,13 @@ impl Training {
         if start == Start::Resume && from.is_none() {
             refuse_lost(&setup.run, &newest.refused)?;
         }
+        if let (Some(measuring), None) = (&mut measuring, from) {
+            measuring.begin()?;
+        }
         let position = from.map_or_else(Position::new, |from| from.state.position);
+        if from.is_some() {
+            checkpoints.settle(&position)?;
+        }
         provenance::write(&setup, position.step)?;
         let mut messages = newest.refused;
         let mut training =
@@ -76,6 +95,7 @@ impl Training {
             Start::Resume => "resume",
         };
         training.tell_start(kind)?;
+        training.measure_by(measuring)?;
         training.room()?;
         Ok((training, messages))
     }
@@ -116,6 +136,7 @@ impl Training {
             // After the record: a log alone would look like a run.
             events: events(&run, from.map_or(0, |from| from.state.events), messages)?,
             batches: feed.load(batches, threads)?,
+            measuring: None,
             checkpointed: from.map(|from| from.state.position.step),
             _lock: lock,
             source,

@@ -17,11 +17,12 @@ pub struct TrainingOptions {
     /// How many of the newest checkpoints are kept.
     pub keep_last: usize,
     /// Whether the best checkpoint is kept too: the one with the smallest mean loss over the steps
-    /// since the one before.
+    /// since the one before, or what `[evaluation] decides` says.
     pub keep_best: bool,
     /// Steps from line to line of the log.
     pub log_steps: u64,
-    /// The training ends after this many checkpoints without a better one; 0: never.
+    /// The training ends after this many checkpoints without a better one; 0: never. Where
+    /// `[evaluation] decides`, evaluations count.
     pub early_stop: u64,
     /// The training stops with an error where loss or norm of the gradients is more than this many
     /// times its running mean (or times 1, where that is less); 0: only where they are no numbers.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use juzi_schemas::fingerprint::Fingerprint;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Training;
 use crate::Result;
 use crate::checkpoint::{AVERAGE, CONFIG, Contents, FORMAT, HEADS, KEYS, LOSS};
 use crate::checkpoint::{MODEL, OPTIMIZER, SEEN, State};
+use crate::evaluators::Better;
 use crate::parameters::Parameters;
 
 impl Training {
@@ -20,20 +21,36 @@ impl Training {
     /// The disk has too little room or refuses.
     pub fn checkpoint(&mut self, due: bool) -> Result<()> {
         if due {
-            let loss = self.position.scored.mean();
-            let best = loss.is_some() && self.position.score();
-            self.events.write(&json!({
-                "kind": "checkpoint",
-                "step": self.position.step,
-                "loss_mean": loss,
-                "best": best,
-            }))?;
+            let event = self.score();
+            self.events.write(&event)?;
         }
         self.record.mark()?;
         self.events.sync()?;
         self.checkpoints.write(self.contents())?;
         self.checkpointed = Some(self.position.step);
         Ok(())
+    }
+
+    /// Compares this moment with the best, by the loss or by what decides; gives the event of it.
+    fn score(&mut self) -> Value {
+        let mut event = json!({ "kind": "checkpoint", "step": self.position.step });
+        let decided = self.decided().map(|(decides, metric)| {
+            let metric = metric.map(|own| (own.value, own.better == Better::Higher));
+            (decides.to_string(), metric)
+        });
+        let loss = self.position.end_interval();
+        event["loss_mean"] = json!(loss);
+        let value = match &decided {
+            None => loss.map(|loss| (loss, false)),
+            Some((_, metric)) => *metric,
+        };
+        let best = value.is_some_and(|(value, higher)| self.position.score(value, higher));
+        event["best"] = best.into();
+        if let Some((decides, Some((value, _)))) = decided {
+            event["decides"] = decides.into();
+            event["value"] = value.into();
+        }
+        event
     }
 
     /// Refuses to begin where no checkpoint would find room.

@@ -48,13 +48,21 @@ impl Training {
             self.record.push(batch)?;
         }
         let mean = self.position.logged.mean().unwrap_or(loss);
-        let (step, options) = (self.position.step, &self.recipe.training);
-        let last = step == self.schedule.steps;
-        let due = last || step.is_multiple_of(options.checkpoint_steps);
-        if last || step.is_multiple_of(options.log_steps) {
+        let (step, last) = (
+            self.position.step,
+            self.position.step == self.schedule.steps,
+        );
+        if last || step.is_multiple_of(self.recipe.training.log_steps) {
             self.log(&found)?;
         }
-        if due {
+        let measuring = self.measuring.as_ref();
+        let measured = measuring.is_some_and(|own| last || own.due(step));
+        if measured {
+            self.evaluate()?;
+        }
+        // The best checkpoint is of the very step that was measured.
+        let decided = measured && self.decided().is_some();
+        if last || decided || step.is_multiple_of(self.recipe.training.checkpoint_steps) {
             self.checkpoint(true)?;
         }
         Ok(self.progress(mean, learning_rate))

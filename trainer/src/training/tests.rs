@@ -14,7 +14,7 @@ use crate::loader;
 use crate::loader::fixtures::{made_up, shards, threads};
 
 /// Everything at once: several batches a step, an average, an encoder of keys with a queue.
-const ALL: [(&str, &str); 2] = [
+pub const ALL: [(&str, &str); 2] = [
     (
         "learning_rate = 0.01",
         "learning_rate = 0.01\naccumulation = 2",
@@ -22,18 +22,18 @@ const ALL: [(&str, &str); 2] = [
     ("log_steps = 1", "log_steps = 2\nema_decay = 0.9"),
 ];
 
-const MOMENTUM: Twist = Twist {
+pub const MOMENTUM: Twist = Twist {
     momentum: Some(0.9),
     factor: None,
     rise: 0.0,
 };
 
-fn finish(mut training: Training) -> Ending {
+pub fn finish(mut training: Training) -> Ending {
     training.run(&|| false, &mut |_| {}).unwrap()
 }
 
 /// The hashes of all files of the newest checkpoint, which are those of all tensors to the bit.
-fn files(run: &Path) -> BTreeMap<String, String> {
+pub fn files(run: &Path) -> BTreeMap<String, String> {
     let newest = Checkpoints::new(run, 1, false).newest().unwrap();
     let state = newest.checkpoint.unwrap().state;
     let files = state.files.iter();
@@ -43,7 +43,7 @@ fn files(run: &Path) -> BTreeMap<String, String> {
 }
 
 /// The events of a kind without what follows from a clock.
-fn events(run: &Path, kind: &str) -> Vec<Value> {
+pub fn events(run: &Path, kind: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
     let events = text.lines().map(|line| {
         let mut event: Value = serde_json::from_str(line).unwrap();

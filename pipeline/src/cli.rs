@@ -58,6 +58,15 @@ pub enum Command {
     /// Turn texts into vectors with an encoder (juzi-train)
     #[command(disable_help_flag = true)]
     Embed(Forwarded),
+    /// Measure an encoder on tasks, beside other encoders and baselines (juzi-train)
+    #[command(disable_help_flag = true)]
+    Evaluate(Forwarded),
+    /// Give an encoder a last layer that whitens its vectors (juzi-train)
+    #[command(disable_help_flag = true)]
+    Whiten(Forwarded),
+    /// Train and measure several arms with several seeds, and compare them (juzi-train)
+    #[command(disable_help_flag = true)]
+    Experiment(Forwarded),
 }
 
 /// `juzi init`

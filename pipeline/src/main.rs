@@ -104,6 +104,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Train(args) => sibling::become_trainer("train", &args.arguments),
         Command::Export(args) => sibling::become_trainer("export", &args.arguments),
         Command::Embed(args) => sibling::become_trainer("embed", &args.arguments),
+        Command::Evaluate(args) => sibling::become_trainer("evaluate", &args.arguments),
+        Command::Whiten(args) => sibling::become_trainer("whiten", &args.arguments),
+        Command::Experiment(args) => sibling::become_trainer("experiment", &args.arguments),
         Command::Selftest(args) => {
             let program = std::env::current_exe().map_err(Error::input("juzi"))?;
             let tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));

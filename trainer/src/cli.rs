@@ -1,8 +1,12 @@
 //! The command line: flags name files and places; every value that changes a result is in the recipe.
 
 pub mod embed;
+pub mod evaluate;
+pub mod experiment;
 pub mod export;
+mod rounds;
 pub mod train;
+pub mod whiten;
 
 use std::path::PathBuf;
 
@@ -32,6 +36,12 @@ pub enum Command {
     Export(export::Export),
     /// Make vectors of texts: a table, or a dataset for topics and negatives
     Embed(embed::Embed),
+    /// Measure a model on tasks, beside other models and baselines
+    Evaluate(evaluate::Evaluate),
+    /// Give a model a last layer that whitens its vectors, or takes away what all of them share
+    Whiten(whiten::Whiten),
+    /// Train and measure several arms with several seeds, and compare them
+    Experiment(experiment::Run),
 }
 
 /// `juzi-train augment`
@@ -105,4 +115,16 @@ pub struct Feed {
 /// A number of threads, or of what waits for them.
 fn few() -> impl TypedValueParser<Value = usize> {
     RangedU64ValueParser::<usize>::new().range(1..=1024)
+}
+
+/// This command as it was given, for a shell.
+fn command() -> String {
+    let arguments = std::env::args().skip(1).map(|argument| {
+        let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
+        match !argument.is_empty() && argument.chars().all(plain) {
+            true => argument,
+            false => format!("'{}'", argument.replace('\'', "'\\''")),
+        }
+    });
+    format!("juzi {}", arguments.collect::<Vec<_>>().join(" "))
 }

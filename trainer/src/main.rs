@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         Command::Feed(args) => run_feed(args),
         Command::Train(args) => cli::train::run(args),
         Command::Embed(args) => cli::embed::run(args),
+        Command::Evaluate(args) => cli::evaluate::run(args),
+        Command::Whiten(args) => cli::whiten::run(args),
+        Command::Experiment(args) => cli::experiment::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use juzi_trainer::embed::{self, Outcome, Request, Sizes};
 use juzi_trainer::model::Model;
 use juzi_trainer::{Error, Result, interrupt, kernels};
 
-use super::few;
+use super::{command, few};
 use crate::{cores, say, tell};
 
 /// `juzi-train embed`
@@ -107,16 +107,4 @@ fn figures(outcome: &Outcome, request: &Request) -> String {
         texts as f64 / seconds,
         tokens as f64 / seconds,
     )
-}
-
-/// This command as it was given, for a shell.
-fn command() -> String {
-    let arguments = std::env::args().skip(1).map(|argument| {
-        let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,+@%".contains(letter);
-        match !argument.is_empty() && argument.chars().all(plain) {
-            true => argument,
-            false => format!("'{}'", argument.replace('\'', "'\\''")),
-        }
-    });
-    format!("juzi {}", arguments.collect::<Vec<_>>().join(" "))
 }

@@ -22,13 +22,16 @@ from client import Client, FetchError, NotOffered, say
 from layout import Layout, write_whole
 from page import html_to_text
 from prose import Document, documents
-from records import questions, sentences
+from records import questions, search, sentences
 from roff import roff_to_text
 from sources import KINDS, LABELLED, QUESTIONS, RUNNING, SOURCES, Source
 
 # Counts up whenever the same packages would give other files.
-LAYOUT = 1
+LAYOUT = 2
 LEAST_BYTES = 10_000_000
+# Of the evaluation set for search: small enough for a minute on two cores.
+QUERIES_MAX = 1_000
+DOCUMENTS_MAX = 3_000
 # Han characters below which a section joins the one before. Manual pages are cut only when long.
 SMALLEST = {"html": 80, "roff": 400}
 READERS = {"html": html_to_text, "roff": roff_to_text}
@@ -93,6 +96,7 @@ def lay_out(layout: Layout, package: Package, contents: Contents, paragraphs: Se
         layout.documents(package.key, package.version, running_text(source, members, paragraphs))
     elif source.kind == QUESTIONS:
         layout.questions(package.key, questions(members))
+        layout.search(package.key, search(members, QUERIES_MAX, DOCUMENTS_MAX))
     elif source.kind == LABELLED:
         layout.sentences(package.key, sentences(members))
     else:
@@ -163,6 +167,7 @@ def build(out: Path) -> Dict[str, Any]:
             "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "files": sorted(share["files"]),
             "records": share["records"], "text_bytes": share["text_bytes"],
         })
+    layout.bitext()
     missing = [kind for kind in KINDS if kind not in {entry["kind"] for entry in entries}]
     if missing:
         raise RuntimeError(f"no package for {', '.join(missing)} could be had")

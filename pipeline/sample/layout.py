@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set, Tuple
 
-from prose import Document
-from records import Question, Sentence, held_out
+from prose import Document, han
+from records import Question, Search, Sentence, drawn, held_out
 
 WIKI_FILE_BYTES = 1_000_000
+# Pairs of the evaluation set of translations; shorter ones say too little to be found again.
+BITEXT_PAIRS = 1_000
+BITEXT_HAN = 12
 
 
 class Layout:
@@ -23,6 +26,8 @@ class Layout:
         self._wiki_bytes = 0
         self._wiki_number = 0
         self._documents = 0
+        # Held-out translations with their package; which are taken is known when all are there.
+        self._held_out: List[Tuple[str, str, str]] = []
 
     def _add(self, package: str, file: str, line: str, counted: bool = True) -> int:
         data = line.encode("utf-8") + b"\n"
@@ -66,14 +71,45 @@ class Layout:
             part = "valid" if held_out(chinese) else "train"
             self._add_json(package, f"translation2019zh/translation2019zh_{part}.json",
                            {"english": english, "chinese": chinese})
+            if part == "valid" and han(chinese) >= BITEXT_HAN:
+                self._held_out.append((package, english, chinese))
 
     def sentences(self, package: str, sentences: List[Sentence]) -> None:
         """Labelled sentences, a fifth of them for tests since they are few, and the training part as pairs."""
         for sentence in sentences:
             part = "test" if held_out(sentence.chinese, 5) else "train"
             self._add(package, f"hsk_topics/{part}.tsv", f"{sentence.topic}\t{sentence.chinese}")
+            # Evaluation sets have a folder of their own, whoever else reads the same sentences.
+            self._add(package, f"eval/hsk_topics/{part}.tsv", f"{sentence.topic}\t{sentence.chinese}", counted=False)
             if part == "train":
                 self._add(package, "hsk/hsk.tsv", f"{sentence.chinese}\t{sentence.english}", counted=False)
+
+    def search(self, package: str, search: Search) -> None:
+        """A search in BEIR's layout: documents, queries, and which documents answer a query."""
+        folder = "eval/insuranceqa"
+
+        def add(file: str, record: Dict[str, str]) -> None:
+            self._add(package, f"{folder}/{file}", json.dumps(record, ensure_ascii=False), counted=False)
+
+        for key, text in search.documents.items():
+            add("corpus.jsonl", {"_id": key, "title": "", "text": text})
+        self._add(package, f"{folder}/qrels/valid.tsv", "query-id\tcorpus-id\tscore", counted=False)
+        for key, text in search.queries.items():
+            add("queries.jsonl", {"_id": key, "text": text})
+            for answer in search.answers[key]:
+                self._add(package, f"{folder}/qrels/valid.tsv", f"{key}\t{answer}\t1", counted=False)
+
+    def bitext(self) -> None:
+        """Held-out translations to be found again; no text twice, so that one translation is right."""
+        seen: Set[str] = set()
+        taken = 0
+        for package, english, chinese in sorted(self._held_out, key=lambda pair: drawn(pair[2])):
+            if taken == BITEXT_PAIRS:
+                break
+            if english not in seen and chinese not in seen:
+                seen.update((english, chinese))
+                self._add(package, "eval/bitext/en_zh.tsv", f"{english}\t{chinese}", counted=False)
+                taken += 1
 
     def total_bytes(self) -> int:
         """The size of all files together."""

@@ -41,7 +41,7 @@ SOURCES = (
     Source(RUNNING, "apt", ("installation-guide-amd64",), "GPL-2", r"/zh_CN/[^/]+\.html$", "html"),
     Source(RUNNING, "apt", ("libreoffice-help-zh-cn",), "MPL-2.0", r"/help/zh-CN/text/.*\.html$", "html"),
     Source(RUNNING, "apt", ("manpages-zh",), "GFDL-1.2+, a few pages GPL-2", r"/man/zh_CN/man[^/]+/[^/]+$", "roff"),
-    Source(QUESTIONS, "pip", ("insuranceqa-data",), "GPL-3.0", r"/(train|answers)\.json\.gz$", version="1.0"),
+    Source(QUESTIONS, "pip", ("insuranceqa-data",), "GPL-3.0", r"/(train|valid|answers)\.json\.gz$", version="1.0"),
     catalogue("CC-BY-SA-3.0", "cataclysm-dda-data"),
     catalogue("MPL-2.0", "libreoffice-l10n-zh-cn"),
     catalogue("GPL-2", "git"),

@@ -1,5 +1,6 @@
 """Tests of the converters of the sample: no network, no package."""
 
+import gzip
 import json
 import struct
 import tempfile
@@ -12,7 +13,7 @@ from fetch import up_to_date, LAYOUT
 from layout import Layout
 from page import html_to_text
 from prose import Document, documents, mostly_chinese, tidy
-from records import held_out
+from records import held_out, search
 from roff import roff_to_text
 
 
@@ -142,6 +143,43 @@ class Split(unittest.TestCase):
         self.assertTrue(140 < out < 260, out)
         # Fixed for all machines and versions: a question must never change sides.
         self.assertEqual([number for number in range(40) if held_out(f"句子{number}", 5)], [7, 14, 15, 30, 31, 32])
+
+    def test_search(self):
+        def packed(entries):
+            return gzip.compress(json.dumps(entries).encode("utf-8"))
+
+        long = "这个回答有足够多的字可以留下来"
+        answers = {str(number): {"zh": f"{long}{number}"} for number in range(1, 9)}
+        answers["3"] = answers["1"]
+        asked = {
+            "0": {"zh": "哪里可以买保险？", "answers": ["1", "2"]},
+            "1": {"zh": "训练里的问题？", "answers": ["4"]},
+            "2": {"zh": "哪里可以买保险？", "answers": ["3", "5"]},
+            "3": {"zh": "没有回答的问题？", "answers": ["9"]},
+        }
+        members = {"x/train.json.gz": packed({"0": {"zh": "“训练里的问题”", "answers": ["7"]}}),
+                   "x/valid.json.gz": packed(asked), "x/answers.json.gz": packed(answers)}
+        found = search(members, 10, 5)
+        self.assertEqual(found.queries, {"q0": "哪里可以买保险？"})
+        self.assertEqual(found.answers, {"q0": ["a1", "a2", "a5"]})
+        self.assertEqual(len(found.documents), 5)
+        self.assertLessEqual({"a1", "a2", "a5"}, set(found.documents))
+        self.assertEqual(search(members, 10, 2).documents, {key: answers[key[1:]]["zh"] for key in ("a1", "a2", "a5")})
+        layout = Layout(Path("nowhere"))
+        layout.search("pypi:x", found)
+        self.assertEqual(layout.shares["pypi:x"]["records"], 0)
+        self.assertEqual(len(layout.shares["pypi:x"]["files"]), 3)
+
+    def test_held_out_translations_are_found_once(self):
+        layout = Layout(Path("nowhere"))
+        chinese = [f"这一句话有足够多的字可以再找到{number}" for number in range(400)]
+        layout.translations("deb:y", [(f"sentence {number // 2}", text) for number, text in enumerate(chinese)])
+        layout.bitext()
+        lines = [line.decode("utf-8").rstrip("\n").split("\t") for line in layout._lines["eval/bitext/en_zh.tsv"]]
+        self.assertTrue(all(held_out(text) for _, text in lines))
+        for side in zip(*lines):
+            self.assertEqual(len(side), len(set(side)))
+        self.assertLess(len(lines), 40)
 
     def test_layout_and_record(self):
         with tempfile.TemporaryDirectory() as folder:

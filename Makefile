@@ -1,7 +1,14 @@
 # A menu: every target is one command. `make help` lists them.
-PLAN ?= pipeline/plans/sample.toml
-SAMPLE := pipeline/plans/sample.toml
 RECIPE ?= trainer/recipes/sample.toml
+# Recipes for two cores run on the sample; these want other batches than sample.toml's.
+PLAN_cpt_text_cpu := pipeline/plans/sample_neighbors.toml
+PLAN_dpr_cpu := pipeline/plans/sample_search.toml
+PLAN_ance_cpu := pipeline/plans/sample_search.toml
+PLAN_simcse_sup_cpu := pipeline/plans/sample_search.toml
+PLAN ?= $(or $(PLAN_$(basename $(notdir $(RECIPE)))),pipeline/plans/sample.toml)
+SAMPLE := pipeline/plans/sample.toml pipeline/plans/sample_neighbors.toml pipeline/plans/sample_search.toml
+SAMPLE_RECIPES := trainer/recipes/sample.toml $(filter-out %/distill_cpu.toml,$(wildcard trainer/recipes/*_cpu.toml))
+TASKS ?= $(if $(filter $(SAMPLE_RECIPES),$(RECIPE)),trainer/tasks/sample.toml)
 RUN ?= runs/$(basename $(notdir $(RECIPE)))
 JUZI := $(or $(CARGO_TARGET_DIR),target)/release/juzi
 
@@ -37,8 +44,9 @@ tokenizer: setup ## Fetch a tokenizer (0.2 MB) for the sample into data/sample-c
 feed: batches tokenizer ## Set up, make batches of the sample and stream them as a training would, with figures
 	$(JUZI) feed trainer/recipes/sample.toml --seconds 20
 
-train: build $(if $(filter trainer/recipes/sample.toml,$(RECIPE)),batches tokenizer) ## Set up and train an encoder on the sample; RECIPE=your-recipe.toml RUN=dir for your own
+train: build $(if $(filter $(SAMPLE_RECIPES),$(RECIPE)),batches tokenizer) ## Set up, train an encoder on the sample and show its scores beside baselines; RECIPE=your-recipe.toml RUN=dir TASKS=tasks.toml for your own
 	$(JUZI) train $(RECIPE) --run $(RUN)
+	$(if $(TASKS),$(JUZI) evaluate $(RUN) $(TASKS) --baselines)
 
 show: ## Look at the shards of the sample
 	$(JUZI) show data/sample/shards

@@ -140,6 +140,16 @@ const TRAINER_EDGES: &[(&str, &[&str])] = &[
         "loader",
         &["crate::encoder", "crate::losses", "crate::training"],
     ),
+    ("metrics", &["crate::", "candle"]),
+    (
+        "evaluators",
+        &[
+            "crate::loader",
+            "crate::checkpoint",
+            "crate::training",
+            "crate::recipe",
+        ],
+    ),
     ("", &["crate::cli", "crate::main", "juzi_pipeline"]),
 ];
 

@@ -87,7 +87,7 @@ fn kill_nine_at_any_time() {
     let wanted = good(&place);
     let started = Instant::now();
     place.negatives("data", &["--threads", "1"]).expect(0, &[]);
-    let whole = started.elapsed();
+    let mut whole = started.elapsed();
     remove(&place);
     let mut killed = 0;
     for part in [3, 5, 7, 9, 11, 13] {
@@ -98,7 +98,11 @@ fn kill_nine_at_any_time() {
         std::thread::sleep(whole * part / 16);
         child.kill().unwrap();
         let run = Run::from(child.wait_with_output().unwrap());
-        killed += u32::from(run.signal == Some(libc::SIGKILL));
+        match run.signal == Some(libc::SIGKILL) {
+            true => killed += 1,
+            // The machine was busier when it was measured.
+            false => whole /= 2,
+        }
         if part % 4 == 1 {
             ends_as(&place, "data", &wanted, &format!("part {part}"));
             remove(&place);

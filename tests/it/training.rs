@@ -121,7 +121,7 @@ fn a_training_that_is_killed_goes_on_to_the_same_bits() {
     prepare(&place);
     let started = Instant::now();
     train(&place, "whole", &[]).expect(0, &["step 12/12", "tokens/s", "complete after 12 steps"]);
-    let whole = started.elapsed();
+    let mut whole = started.elapsed();
     assert_eq!(steps(&place.path("whole")).len(), 12);
     // At every crash point of a commit: files, renames, `latest`, deletions.
     let mut points = 0;
@@ -158,7 +158,11 @@ fn a_training_that_is_killed_goes_on_to_the_same_bits() {
             let mut child = command.spawn().unwrap();
             std::thread::sleep(whole * (part + round) / 10);
             child.kill().unwrap();
-            killed += u32::from(child.wait().unwrap().code().is_none());
+            match child.wait().unwrap().code().is_none() {
+                true => killed += 1,
+                // The machine was busier when it was measured.
+                false => whole = whole * 3 / 4,
+            }
         }
         let begun = place.path(&format!("{run}/recipe.toml")).exists();
         let flags: &[&str] = if begun { &["--resume"] } else { &[] };
